@@ -1,0 +1,1 @@
+"""The wire: pydantic models of every event, and the catalogue of topics."""

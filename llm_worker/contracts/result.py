@@ -1,0 +1,80 @@
+"""The answer to one comparison request: a verdict or an error."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from llm_worker.contracts.envelope import UtcDatetime, WireModel
+from llm_worker.contracts.vocabulary import ErrorCode, ProviderName, Winner
+
+JUSTIFICATION_LIMIT = 500
+"""Characters of a justification on the wire."""
+
+
+class TokenUsage(WireModel):
+    """Tokens as the provider counted them, over all attempts of the request."""
+
+    prompt_tokens: int = Field(default=0, ge=0)
+    completion_tokens: int = Field(default=0, ge=0)
+    total_tokens: int = Field(default=0, ge=0)
+
+
+class ErrorDetail(WireModel):
+    """What went wrong, for a program and for a person. Never holds prompt text or a key."""
+
+    error_code: ErrorCode
+    message: str = Field(description="Names the field or the cause, and the remedy.")
+    correlation_id: UUID
+    timestamp: UtcDatetime
+    service: str
+    operation: str
+    details: dict[str, Any] = Field(
+        default_factory=dict,
+        description="provider, model, http_status, retry_after, is_retryable, errors per target.",
+    )
+    stack_trace: None = Field(default=None, description="Always null; kept for its readers.")
+    trace_id: str | None = None
+    span_id: str | None = None
+
+
+class LLMComparisonResultV1(WireModel):
+    """Exactly one of a verdict (winner, justification, confidence) or error_detail."""
+
+    request_id: str = Field(description="The request's event id.")
+    correlation_id: UUID
+    winner: Winner | None = Field(default=None, description="Null in an error.")
+    justification: str | None = Field(
+        default=None,
+        max_length=JUSTIFICATION_LIMIT,
+        description="Why; a longer one was cut at a word and ends with an ellipsis.",
+    )
+    confidence: float | None = Field(default=None, ge=1, le=5, description="1 unsure, 5 sure.")
+    error_detail: ErrorDetail | None = Field(default=None, description="Null in a verdict.")
+    provider: ProviderName = Field(
+        description="Who judged; where nobody was asked, who would have been asked first."
+    )
+    model: str
+    response_time_ms: int = Field(ge=0, description="From the request's arrival to its answer.")
+    token_usage: TokenUsage
+    cost_estimate: float = Field(ge=0, description="USD; 0.0 with cost_known false is unknown.")
+    cost_known: bool = Field(description="False: the cost is unknown, not zero.")
+    cached: bool = Field(description="Whether the verdict had been bought before.")
+    attempts: int = Field(ge=0, description="Calls made to providers.")
+    requested_at: UtcDatetime
+    completed_at: UtcDatetime
+    trace_id: str | None = None
+    request_metadata: dict[str, Any] = Field(
+        description="The request's metadata, with `prompt_sha256` of the exact prompt sent."
+    )
+
+    @model_validator(mode="after")
+    def _is_verdict_or_error(self) -> Self:
+        verdict = (self.winner, self.justification, self.confidence)
+        if self.error_detail is None and None in verdict:
+            raise ValueError("winner, justification and confidence are needed without error_detail")
+        if self.error_detail is not None and verdict != (None, None, None):
+            raise ValueError("a result is a verdict or an error, not both")
+        return self
