@@ -1,0 +1,1 @@
+"""The outside: Kafka, cache, providers, telemetry, web. They do not know one another."""

@@ -1,0 +1,143 @@
+"""Every metric of the worker, in one list; docs/metrics.md is written from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Ending = Literal["completed", "failed", "rejected", "replayed", "let_go"]
+"""How a delivery ended; replayed: its old events once more; let_go: given back, to come again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric: its full name, its meaning with the unit, its labels."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+DELIVERIES = Metric(
+    name="llm_worker_deliveries_total",
+    kind="counter",
+    help="Deliveries by how they ended: completed, failed, rejected, replayed (known already), "
+    "let_go (given back).",
+    labels=("lane", "ending"),
+)
+REQUEST_SECONDS = Metric(
+    name="llm_worker_request_seconds",
+    kind="histogram",
+    help="Seconds from a request's arrival to its end.",
+    labels=("lane",),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320),
+)
+ATTEMPTS = Metric(
+    name="llm_worker_provider_attempts_total",
+    kind="counter",
+    help="Calls to providers by outcome: success, or the failure's type.",
+    labels=("provider", "model", "outcome"),
+)
+COST = Metric(
+    name="llm_worker_cost_usd_total",
+    kind="counter",
+    help="US dollars spent, as far as they are known.",
+    labels=("provider", "model"),
+)
+UNKNOWN_COSTS = Metric(
+    name="llm_worker_unknown_costs_total",
+    kind="counter",
+    help="Calls whose cost is not known; they are not in the dollars.",
+    labels=("provider", "model"),
+)
+PUBLISH_RETRIES = Metric(
+    name="llm_worker_publish_retries_total",
+    kind="counter",
+    help="Times that publishing to Kafka was tried again.",
+)
+DEAD_LETTERS = Metric(
+    name="llm_worker_dead_letters_total",
+    kind="counter",
+    help="Dead letters by error code.",
+    labels=("code",),
+)
+RUNNING_CALLS = Metric(
+    name="llm_worker_running_calls",
+    kind="gauge",
+    help="Calls to providers running now.",
+    labels=("lane",),
+)
+WINDOW = Metric(
+    name="llm_worker_window_deliveries",
+    kind="gauge",
+    help="Deliveries pulled and not yet acknowledged.",
+    labels=("lane",),
+)
+OLDEST_DELIVERY_AGE = Metric(
+    name="llm_worker_oldest_delivery_age_seconds",
+    kind="gauge",
+    help="Seconds since the oldest delivery in hand arrived; 0 with none.",
+)
+GATE_DEPTH = Metric(
+    name="llm_worker_gate_depth_deliveries",
+    kind="gauge",
+    help="Finished deliveries that wait for an earlier one before their offset may go.",
+)
+CONSUMER_LAG = Metric(
+    name="llm_worker_consumer_lag_records",
+    kind="gauge",
+    help="Records between our committed offset and the partition's end.",
+    labels=("topic", "partition"),
+)
+PUBLISHER_BREAKER = Metric(
+    name="llm_worker_publisher_breaker_state",
+    kind="gauge",
+    help="The publisher's circuit breaker: 0 closed, 1 half-open, 2 open.",
+)
+LOOP_LAG = Metric(
+    name="llm_worker_event_loop_lag_seconds",
+    kind="gauge",
+    help="Seconds that the event loop's last timer was late.",
+)
+
+METRICS = (
+    DELIVERIES,
+    REQUEST_SECONDS,
+    ATTEMPTS,
+    COST,
+    UNKNOWN_COSTS,
+    PUBLISH_RETRIES,
+    DEAD_LETTERS,
+    RUNNING_CALLS,
+    WINDOW,
+    OLDEST_DELIVERY_AGE,
+    GATE_DEPTH,
+    CONSUMER_LAG,
+    PUBLISHER_BREAKER,
+    LOOP_LAG,
+)
+
+_HEAD = """\
+# Metrics
+
+At `GET /metrics`, in Prometheus' text format. Counters start at 0 with the process. Beside each
+counter and histogram stands a `_created` series, unless `PROMETHEUS_DISABLE_CREATED_SERIES` is set.
+A model beyond the first hundred is counted as `other`.
+
+This page is generated from `llm_worker/adapters/telemetry/catalog.py`.
+
+| metric | kind | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def metrics_table() -> str:
+    """Render docs/metrics.md."""
+    return _HEAD + "".join(map(_row, METRICS))
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |\n"

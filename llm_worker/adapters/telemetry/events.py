@@ -1,0 +1,96 @@
+"""One log line and a few numbers for each thing that ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_never
+
+import structlog
+
+from llm_worker.domain.errors import ProviderError
+from llm_worker.domain.outcome import Completed, Failed, LetGo, Rejected, Replayed
+from llm_worker.domain.verdict import total_cost
+
+if TYPE_CHECKING:
+    from llm_worker.adapters.telemetry.catalog import Ending as EndingName
+    from llm_worker.adapters.telemetry.metrics import Metrics
+    from llm_worker.application.ports import Clock, Refusal
+    from llm_worker.domain.delivery import Delivery, Record
+    from llm_worker.domain.outcome import Ending, FinishedAttempt
+
+_log = structlog.get_logger("llm_worker")
+
+
+class WorkerTelemetry:
+    """Counts and logs. No line holds essay or prompt text: ids, codes and numbers only."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+
+    def attempted(self, finished: FinishedAttempt) -> None:
+        """Note a call to a provider."""
+        target, ending = finished.attempt.target, finished.ending
+        outcome = ending.failure if isinstance(ending, ProviderError) else "success"
+        self._metrics.attempt_ended(target.provider, target.model, outcome)
+        if finished.billing is not None:
+            self._metrics.cost_incurred(target.provider, target.model, finished.billing.cost_usd)
+
+    def handled(self, delivery: Delivery, ending: Ending) -> None:
+        """Note how a delivery ended."""
+        name, facts = _described(ending)
+        elapsed_s = self._clock.monotonic() - delivery.received_s
+        self._metrics.delivery_ended(delivery.lane, name, elapsed_s)
+        if isinstance(ending, Failed) or (
+            isinstance(ending, Rejected) and ending.correlation_id is None
+        ):
+            self._metrics.dead_lettered(ending.error.code)
+        _log.info("delivery", ending=name, ms=round(elapsed_s * 1000), **_place(delivery), **facts)
+
+    def refused(self, record: Record, refusal: Refusal) -> None:
+        """Note a record that the broker will never take in any form."""
+        _log.error("record_refused", topic=record.topic, refusal=refusal.name, key=repr(record.key))
+
+    def faulted(self, delivery: Delivery, error: Exception) -> None:
+        """Note a defect of ours, with its traceback."""
+        _log.error("fault", exc_info=error, **_place(delivery))
+
+
+def _place(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "lane": delivery.lane,
+        "topic": delivery.topic,
+        "partition": delivery.partition,
+        "offset": delivery.offset,
+    }
+
+
+def _described(ending: Ending) -> tuple[EndingName, dict[str, Any]]:
+    match ending:
+        case Completed() | Failed():
+            cost_usd = total_cost(ending.billings)
+            facts: dict[str, Any] = {
+                "correlation_id": str(ending.request.correlation_id),
+                "request_id": str(ending.request.request_id),
+                "provider": ending.target.provider,
+                "model": ending.target.model,
+                "attempts": len(ending.attempts),
+                "cost_usd": "unknown" if cost_usd is None else str(cost_usd),
+            }
+            if isinstance(ending, Completed):
+                return "completed", facts
+            return "failed", facts | {"error_code": ending.error.code, "why": ending.error.message}
+        case Rejected():
+            return "rejected", {
+                "correlation_id": ending.correlation_id and str(ending.correlation_id),
+                "error_code": ending.error.code,
+                "why": ending.error.message,
+            }
+        case Replayed():
+            return "replayed", {
+                "correlation_id": str(ending.request.correlation_id),
+                "request_id": str(ending.request.request_id),
+            }
+        case LetGo():
+            return "let_go", {}
+        case _:
+            assert_never(ending)

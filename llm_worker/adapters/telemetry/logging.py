@@ -1,0 +1,99 @@
+"""Structured logs on one stream: structlog's own, and what libraries log through the stdlib."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+import orjson
+import structlog
+
+from llm_worker.adapters.telemetry.repeats import CalmHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import Processor
+
+# Below WARNING they log records, and a record holds essays; it would also be most of our CPU.
+# The last is what Faust and mode log in the name of our subclasses.
+_FOREIGN = ("aiokafka", "faust", "httpx", "mode", "llm_worker.adapters.kafka")
+
+
+def setup_logging(
+    level: str, fmt: Literal["json", "console"] | None = None, stream: TextIO | None = None
+) -> None:
+    """Send every log line of this process to one stream, and nowhere else.
+
+    Args:
+        level: DEBUG, INFO, WARNING, ERROR or CRITICAL; libraries that see records stay at
+            WARNING or above.
+        fmt: Without it JSON, unless the stream is a terminal.
+        stream: Without it stderr.
+    """
+    stream = stream or sys.stderr
+    render: list[Processor] = (
+        _console(stream) if (fmt or _fitting(stream)) == "console" else _json()
+    )
+    number = logging.getLevelNamesMapping()[level]
+    structlog.configure(
+        processors=[*_facts(), *render],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    _route_stdlib(number, render, stream)
+
+
+def _fitting(stream: TextIO) -> Literal["json", "console"]:
+    return "console" if stream.isatty() else "json"
+
+
+def _facts() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _console(stream: TextIO) -> list[Processor]:
+    # The default traceback shows local variables, and one of them may be an essay.
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _json() -> list[Processor]:
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_to_json),
+    ]
+
+
+def _to_json(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    try:
+        return orjson.dumps(event, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate or an integer beyond 64 bits must not lose the line
+        return json.dumps(event, default=default, skipkeys=True)
+
+
+def _route_stdlib(level: int, render: list[Processor], stream: TextIO) -> None:
+    handler = CalmHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                *_facts(),
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _FOREIGN:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -1,0 +1,132 @@
+"""What the worker counts and measures, in the words of those who call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from llm_worker.adapters.telemetry.catalog import (
+    ATTEMPTS,
+    COST,
+    DEAD_LETTERS,
+    DELIVERIES,
+    PUBLISH_RETRIES,
+    REQUEST_SECONDS,
+    UNKNOWN_COSTS,
+    Metric,
+)
+from llm_worker.contracts.vocabulary import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from decimal import Decimal
+    from typing import TypeAlias
+
+    from llm_worker.adapters.telemetry.catalog import Ending
+    from llm_worker.contracts.vocabulary import ErrorCode, ProviderName
+
+    Readings: TypeAlias = Mapping[Metric, Mapping[tuple[str, ...], float]]
+    """What gauges show now, by the values of their labels; `()` where they have none."""
+
+# A request may name any model, and each new one would be a series for ever.
+_MODELS_AT_MOST = 100
+_OTHER_MODEL = "other"
+
+
+class Metrics:
+    """Counts what ends, and renders it with what is true now. Registers nothing globally."""
+
+    def __init__(self) -> None:
+        self._registry: Final = CollectorRegistry()
+        self._gauges: Final = _Gauges()
+        self._registry.register(self._gauges)
+        self._deliveries: Final = self._counter(DELIVERIES)
+        self._attempts: Final = self._counter(ATTEMPTS)
+        self._cost: Final = self._counter(COST)
+        self._unknown_costs: Final = self._counter(UNKNOWN_COSTS)
+        self._publish_retries: Final = self._counter(PUBLISH_RETRIES).child()
+        self._dead_letters: Final = self._counter(DEAD_LETTERS)
+        histogram = Histogram(
+            REQUEST_SECONDS.name,
+            REQUEST_SECONDS.help,
+            REQUEST_SECONDS.labels,
+            buckets=REQUEST_SECONDS.buckets,
+            registry=self._registry,
+        )
+        self._seconds: Final = {lane: histogram.labels(lane) for lane in Lane}
+        self._models: Final[set[str]] = set()
+
+    def delivery_ended(self, lane: Lane, ending: Ending, seconds: float) -> None:
+        """Count a delivery, `seconds` after its record arrived."""
+        self._deliveries.child(lane, ending).inc()
+        self._seconds[lane].observe(seconds)
+
+    def attempt_ended(self, provider: ProviderName, model: str, outcome: str) -> None:
+        """Count a call to a provider; `outcome` is success or the FailureType."""
+        self._attempts.child(provider, self._bounded(model), outcome).inc()
+
+    def cost_incurred(self, provider: ProviderName, model: str, usd: Decimal | None) -> None:
+        """Add what a call cost; None where nobody knows."""
+        model = self._bounded(model)
+        if usd is None:
+            self._unknown_costs.child(provider, model).inc()
+        else:
+            self._cost.child(provider, model).inc(float(usd))
+
+    def publish_retried(self) -> None:
+        """Count one more try to publish."""
+        self._publish_retries.inc()
+
+    def dead_lettered(self, code: ErrorCode) -> None:
+        """Count a dead letter by why it is one."""
+        self._dead_letters.child(code).inc()
+
+    def render(self, readings: Readings) -> bytes:
+        """Render everything in Prometheus' text format 1.0.0, gauges as `readings` has them."""
+        self._gauges.readings = readings
+        return generate_latest(self._registry)
+
+    def _counter(self, metric: Metric) -> _Children:
+        return _Children(Counter(metric.name, metric.help, metric.labels, registry=self._registry))
+
+    def _bounded(self, model: str) -> str:
+        if model in self._models:
+            return model
+        if len(self._models) >= _MODELS_AT_MOST:
+            return _OTHER_MODEL
+        self._models.add(model)
+        return model
+
+
+class _Children:
+    """A counter's children by label values, kept because looking one up takes a lock."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter: Final = counter
+        self._known: Final[dict[tuple[str, ...], Counter]] = {}
+
+    def child(self, *labels: str) -> Counter:
+        child = self._known.get(labels)
+        if child is None:
+            child = self._counter.labels(*labels) if labels else self._counter
+            self._known[labels] = child
+        return child
+
+
+class _Gauges(Collector):
+    """Shows the last readings and nothing else: a partition given away leaves no series."""
+
+    def __init__(self) -> None:
+        self.readings: Readings = {}
+
+    @override
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for metric, values in self.readings.items():
+            family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for labels, value in values.items():
+                family.add_sample(metric.name, dict(zip(metric.labels, labels, strict=True)), value)
+            yield family

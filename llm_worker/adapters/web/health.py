@@ -1,0 +1,86 @@
+"""/livez, /readyz, /healthz and /metrics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+from aiohttp import web
+
+from llm_worker.domain.health import HealthStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llm_worker.domain.health import Health
+
+_PROMETHEUS_TEXT = "text/plain; version=1.0.0; charset=utf-8"
+
+
+class HealthProbe(Protocol):
+    """What the worker knows of itself, at once and without waiting."""
+
+    def health(self) -> Health:
+        """Judge the present facts."""
+
+    def metrics(self) -> bytes:
+        """Render all metrics in Prometheus' text format 1.0.0."""
+
+
+def health_routes(probe: HealthProbe) -> list[web.RouteDef]:
+    """Routes for an aiohttp application.
+
+    /livez answers 200 as long as the event loop turns, whatever else is wrong. /readyz answers
+    503 with the reasons in words while no work should be given, /healthz while unhealthy.
+    """
+
+    async def livez(_request: web.Request) -> web.Response:
+        lag_s = probe.health().facts.loop_lag_s
+        return _json(HTTPStatus.OK, {"status": "alive", "event_loop_lag_s": lag_s})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        health = probe.health()
+        body = {"ready": health.is_ready, "reasons": health.not_ready_because}
+        return _json(HTTPStatus.OK if health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+    async def healthz(_request: web.Request) -> web.Response:
+        health = probe.health()
+        unhealthy = health.status is HealthStatus.UNHEALTHY
+        return _json(
+            HTTPStatus.SERVICE_UNAVAILABLE if unhealthy else HTTPStatus.OK, _in_full(health)
+        )
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=probe.metrics(), headers={"Content-Type": _PROMETHEUS_TEXT})
+
+    return [
+        web.get("/livez", livez),
+        web.get("/readyz", readyz),
+        web.get("/healthz", healthz),
+        web.get("/metrics", metrics),
+    ]
+
+
+def _in_full(health: Health) -> dict[str, Any]:
+    facts = health.facts
+    return {
+        "status": health.status,
+        "service": health.service,
+        "version": facts.version,
+        "environment": facts.environment,
+        "dependencies": {
+            "kafka": asdict(facts.kafka),
+            "redis": {"available": facts.cache.redis_available},
+            "cache": asdict(facts.cache),
+        },
+        "providers": {name: asdict(provider) for name, provider in facts.providers.items()},
+        "warnings": health.warnings,
+    }
+
+
+def _json(status: HTTPStatus, body: Mapping[str, Any]) -> web.Response:
+    return web.Response(
+        status=status, body=orjson.dumps(body), content_type="application/json", charset="utf-8"
+    )

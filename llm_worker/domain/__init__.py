@@ -1,0 +1,1 @@
+"""What things mean: pure decisions and values, no I/O, no clock, no log."""
