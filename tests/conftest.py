@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from llm_worker.dev.cache import EmbeddedCache
+from llm_worker.dev.kafka import EmbeddedKafka
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """One broker for the whole session: for tests that do not stop it."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="module")
+def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """Three brokers for a module; a test that kills one brings it back."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka-cluster"), nodes=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def cache_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCache]:
+    """One cache for the whole session: for tests that do not stop it."""
+    with EmbeddedCache(tmp_path_factory.mktemp("cache")) as cache:
+        yield cache
