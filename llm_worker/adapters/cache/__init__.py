@@ -1,0 +1,1 @@
+"""Known outcomes in memory; Redis joins here."""

@@ -1,0 +1,120 @@
+"""The Faust app of the worker: safe consumer, queues that block nobody, a drain with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import faust
+from mode.utils.queues import ThrowableQueue
+from typing_extensions import override
+
+from llm_worker.adapters.kafka.consumer import SafeTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from aiohttp.web import RouteDef
+    from faust.types import Message
+
+_LAST_COMMIT_S = 10.0
+
+
+class UnblockedQueue(ThrowableQueue[Any]):
+    """A queue that is never full for the conductor.
+
+    Faust's conductor waits for the full queue of one agent before it serves the next, so one lane
+    would block the other. The pressure callbacks go on pausing the partitions.
+    """
+
+    @override
+    def full(self) -> bool:
+        """Never make the conductor wait."""
+        return False
+
+
+class DeliveryApp(faust.App):
+    """Faust with what it lacks for deliveries that must not be lost.
+
+    `drain` is awaited with whether it is the last one, before partitions are given away and
+    before the process stops; `closing` after the last drain.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        *,
+        consumer_options: Mapping[str, Any],
+        drain: Callable[[bool], Awaitable[None]],
+        closing: Callable[[], Awaitable[None]],
+        routes: Callable[[], Sequence[RouteDef]],
+        **options: Any,
+    ) -> None:
+        self._consumer_options = {**consumer_options, "group_id": group}
+        self._drain = drain
+        self._closing = closing
+        self._routes = routes
+        super().__init__(
+            group,
+            key_serializer="raw",
+            value_serializer="raw",
+            # Or any BROKER_URL or WEB_PORT in somebody's shell would reconfigure it.
+            env_prefix="LLM_WORKER_FAUST_",
+            broker_commit_interval=1.0,
+            stream_buffer_maxsize=1024,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            table_standby_replicas=0,
+            web_tables_enabled=False,
+            web_router_enabled=False,
+            **options,
+        )
+        # Events go through a producer of our own: nobody uses Faust's.
+        self.boot_strategy.enable_kafka_producer = False
+
+    def ack(self, message: Message) -> None:
+        """Let the consumer commit up to behind the message; called in gate order."""
+        self.consumer.ack(message)
+
+    @override
+    def FlowControlQueue(
+        self, maxsize: int | None = None, *, clear_on_resume: bool = False
+    ) -> UnblockedQueue:
+        """Make an agent's queue."""
+        return UnblockedQueue(
+            maxsize=maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume
+        )
+
+    @override
+    def _create_directories(self) -> None:
+        """Keep nothing on disk: there are no tables."""
+
+    @override
+    def on_webserver_init(self, web: Any) -> None:
+        """Serve our own pages only."""
+        web.web_app.add_routes(self._routes())
+
+    @override
+    async def on_stop(self) -> None:
+        """Drain, then let the owner close what it opened."""
+        await super().on_stop()
+        await self._closing()
+
+    @override
+    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
+        """Drain and commit, both in bounded time, at a rebalance as at a shutdown."""
+        await self._drain(self.should_stop)
+        # Not asyncio.wait_for: Faust swallows the cancellation. A dead broker must not hold us.
+        commit = asyncio.ensure_future(consumer.wait_empty())
+        await asyncio.wait({commit}, timeout=_LAST_COMMIT_S)
+
+    @override
+    def _new_transport(self) -> SafeTransport:
+        return self._safe_transport(self.conf.broker_consumer)
+
+    @override
+    def _new_producer_transport(self) -> SafeTransport:
+        return self._safe_transport(self.conf.broker_producer)
+
+    def _safe_transport(self, url: Any) -> SafeTransport:
+        return SafeTransport(url, self, consumer_options=self._consumer_options)

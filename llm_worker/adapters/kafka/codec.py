@@ -1,0 +1,266 @@
+"""Bytes to requests, events to bytes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from llm_worker.contracts.envelope import EventEnvelope, WireModel
+from llm_worker.contracts.request import LLMComparisonRequestV1
+from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.delivery import Record
+from llm_worker.domain.errors import (
+    InvalidDeliveryError,
+    InvalidPromptError,
+    UnreadableError,
+    ValidationFailedError,
+)
+from llm_worker.domain.events import DeadLetter, Event
+from llm_worker.domain.outcome import Rejected
+from llm_worker.domain.request import (
+    ComparisonRequest,
+    build_prompt,
+    deadline_of,
+    id_of_record,
+)
+from llm_worker.domain.results import SERVICE
+
+if TYPE_CHECKING:
+    from llm_worker.application.ports import Clock
+    from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.domain.delivery import Delivery, Header
+    from llm_worker.domain.outcome import Target
+
+_ERRORS_SHOWN = 5
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class RequestEnvelope(EventEnvelope[LLMComparisonRequestV1]):
+    """A request as it may come: the event id may be missing."""
+
+    event_id: UUID | None = None  # type: ignore[assignment] # wider than what we publish
+
+
+class KafkaCodec:
+    """Decode deliveries and render events. Never raises for what a caller sent."""
+
+    def __init__(
+        self, *, topics: TopicCatalog, first_target: Target, clock: Clock, longest_s: float
+    ) -> None:
+        self._topics = topics
+        self._own_names = topics.names_on_broker()
+        self._first_target = first_target
+        self._clock = clock
+        self._longest_s = longest_s
+
+    def decode(self, delivery: Delivery) -> ComparisonRequest | Rejected:
+        """Read a request; what cannot be honoured comes back as its rejection."""
+        document: object = None
+        data_hash = b""
+        try:
+            document = _parse(delivery.value)
+            data_hash = _hash(document)
+            return self._request(delivery, _validate(document), data_hash)
+        except InvalidDeliveryError as error:
+            return self._rejection(delivery, document, error, may_echo=bool(data_hash))
+
+    def render(self, event: Event | DeadLetter) -> Record:
+        """Write an event down as the record to publish."""
+        if isinstance(event, DeadLetter):
+            return self._render_dead_letter(event)
+        envelope = _envelope_type(type(event.data)).model_construct(
+            event_id=event.event_id,
+            event_type=self._topics[event.topic].name,
+            event_timestamp=event.timestamp,
+            source_service=SERVICE,
+            schema_version=1,
+            correlation_id=event.correlation_id,
+            data_schema_uri=None,
+            data=event.data,
+            metadata=event.trace or None,
+        )
+        key = str(event.correlation_id).encode()
+        topic = event.reply_topic or self._topics.on_broker(event.topic)
+        return Record(
+            topic=topic,
+            key=key,
+            value=envelope.__pydantic_serializer__.to_json(envelope),
+            headers=(
+                ("correlation_id", key),
+                ("event_type", self._topics[event.topic].name.encode()),
+                *((name, value.encode()) for name, value in event.trace.items()),
+            ),
+            is_own=topic in self._own_names,
+        )
+
+    def redirected(self, record: Record) -> Record:
+        """Address a result to the default topic, with header `undeliverable_to`."""
+        return replace(
+            record,
+            topic=self._topics.on_broker(TopicName.COMPARISON_RESULT),
+            headers=(*record.headers, ("undeliverable_to", record.topic.encode())),
+            is_own=True,
+        )
+
+    def without_value(self, record: Record) -> Record:
+        """Drop a dead letter's value, and say so in its headers."""
+        value = record.value or b""
+        said = f"{len(value)} bytes, sha256 {sha256(value).hexdigest()}".encode()
+        return replace(record, value=b"", headers=(*record.headers, ("dlq.value_dropped", said)))
+
+    def _request(
+        self, delivery: Delivery, envelope: RequestEnvelope, data_hash: bytes
+    ) -> ComparisonRequest:
+        asked = envelope.data
+        if asked.correlation_id not in (None, envelope.correlation_id):
+            raise ValidationFailedError(
+                "data.correlation_id differs from the envelope's; send the same, or leave it out"
+            )
+        request_id = envelope.event_id or id_of_record(
+            delivery.topic, delivery.partition, delivery.offset
+        )
+        return ComparisonRequest(
+            request_id=request_id,
+            data_hash=data_hash,
+            event_namespace=request_id,
+            correlation_id=envelope.correlation_id,
+            trace=_trace(envelope.metadata, delivery),
+            asked=asked,
+            prompt=build_prompt(asked),
+            delivery=delivery,
+            requested_at=envelope.event_timestamp,
+            deadline_s=deadline_of(
+                asked.not_after,
+                now=self._clock.now(),
+                now_s=delivery.received_s,
+                longest_s=self._longest_s,
+            ),
+        )
+
+    def _rejection(
+        self, delivery: Delivery, document: object, error: InvalidDeliveryError, *, may_echo: bool
+    ) -> Rejected:
+        envelope = document if isinstance(document, dict) else {}
+        data = envelope.get("data")
+        data = data if isinstance(data, dict) else {}
+        metadata = data.get("metadata") if may_echo else None
+        reply_topic = data.get("callback_topic")
+        request_id = _uuid(envelope.get("event_id")) or id_of_record(
+            delivery.topic, delivery.partition, delivery.offset
+        )
+        return Rejected(
+            delivery=delivery,
+            error=error,
+            event_namespace=request_id,
+            request_id=request_id,
+            correlation_id=_correlation_id(envelope, data, delivery),
+            metadata=metadata if isinstance(metadata, dict) else {},
+            reply_topic=reply_topic if isinstance(reply_topic, str) else None,
+            target=self._first_target,
+            completed_at=self._clock.now(),
+        )
+
+    def _render_dead_letter(self, letter: DeadLetter) -> Record:
+        delivery = letter.delivery
+        facts = {
+            "reason": letter.error.message,
+            "error_code": letter.error.code,
+            "topic": delivery.topic,
+            "partition": delivery.partition,
+            "offset": delivery.offset,
+            "time": letter.timestamp.isoformat(),
+            "attempts": letter.attempts,
+            "spent_usd": "unknown" if letter.spent_usd is None else letter.spent_usd,
+        }
+        if delivery.key is None:
+            facts["null_key"] = "true"
+        if delivery.value is None:
+            facts["null_value"] = "true"
+        said: list[Header] = [(f"dlq.{name}", str(fact).encode()) for name, fact in facts.items()]
+        return Record(
+            topic=self._topics.on_broker(TopicName.DEAD_LETTER),
+            key=delivery.key if delivery.key is not None else b"",
+            value=delivery.value,
+            headers=(*delivery.headers, *said),
+        )
+
+
+@cache
+def _envelope_type(data_type: type[WireModel]) -> type[EventEnvelope[Any]]:
+    return EventEnvelope[data_type]  # type: ignore[valid-type] # resolved once per event type
+
+
+def _parse(value: bytes | None) -> object:
+    if value is None:
+        raise UnreadableError("the record has no value; send the event as UTF-8 JSON")
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        # The decoder's own message quotes nothing of the document but a position.
+        raise UnreadableError(
+            f"the value is not UTF-8 JSON ({error.msg}); send a JSON object"
+        ) from None
+
+
+def _hash(document: object) -> bytes:
+    """Tell two contents apart; what cannot be written back, we could not echo either."""
+    data = document.get("data") if isinstance(document, dict) else None
+    try:
+        # As deep as the result will carry it: envelope, data, request_metadata.
+        text = orjson.dumps([[data]], option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise UnreadableError("data is nested too deeply; keep it under 250 levels") from None
+    return sha256(text).digest()
+
+
+def _validate(document: object) -> RequestEnvelope:
+    try:
+        return RequestEnvelope.model_validate(document)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        said = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'the envelope'}: {_words(fault['msg'])}"
+            for fault in faults[:_ERRORS_SHOWN]
+        )
+        if any(fault["loc"] == ("data", "user_prompt") for fault in faults):
+            raise InvalidPromptError(said) from None
+        raise ValidationFailedError(f"{said}; compare with LLMComparisonRequestV1.json") from None
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _correlation_id(
+    envelope: dict[str, Any], data: dict[str, Any], delivery: Delivery
+) -> UUID | None:
+    header = delivery.header("correlation_id") or b""
+    candidates = (
+        envelope.get("correlation_id"),
+        data.get("correlation_id"),
+        header.decode(errors="replace"),
+        (delivery.key or b"").decode(errors="replace"),
+    )
+    return next((found for found in map(_uuid, candidates) if found is not None), None)
+
+
+def _trace(metadata: dict[str, Any] | None, delivery: Delivery) -> dict[str, str]:
+    header = delivery.header("traceparent")
+    found = (metadata or {}).get("traceparent") or (header and header.decode(errors="replace"))
+    if not isinstance(found, str) or not _TRACEPARENT.fullmatch(found):
+        return {}
+    return {"traceparent": found}

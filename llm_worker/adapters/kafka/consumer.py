@@ -1,0 +1,183 @@
+"""Faust's consumer, made safe: it commits only what is finished, and survives a refused commit.
+
+Faust's own arithmetic commits past records in flight (faust-streaming #606). Here the ordered
+gate acks in order, and this consumer independently never commits at or past the lowest offset in
+flight. Everything private that is touched here is listed in tests/architecture/test_pins.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from mode.utils.futures import notify
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faust.types import TP, Message
+
+_RETRY_START_S = 1.0
+_log = structlog.get_logger(__name__)
+
+
+class SafeConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that talks to the group coordinator."""
+
+    last_heartbeat_s: float = float("-inf")
+
+    @override
+    async def on_start(self) -> None:
+        """Join the broker, for as long as it takes."""
+        while not self.should_stop:
+            try:
+                await super().on_start()
+                break
+            except (KafkaError, OSError) as error:
+                _log.warning("broker_unreachable", error=type(error).__name__)
+                if self._consumer is not None:
+                    await self._consumer.stop()
+                await asyncio.sleep(_RETRY_START_S)
+        self._watch_heartbeats()
+
+    @override
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """A join is a sign of life as good as a heartbeat."""
+        self.last_heartbeat_s = monotonic()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    @override
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        # Faust's own would translate its settings; ours are aiokafka's, the same for every client.
+        return AIOKafkaConsumer(**transport.consumer_options)
+
+    @override
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit; a refusal costs a repetition, and never the process."""
+        consumer = self._ensure_consumer()
+        assigned = self.assignment()
+        marks = {
+            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in assigned
+        }
+        if not marks:
+            return False
+        try:
+            await consumer.commit(marks)
+        except KafkaError as error:
+            _log.warning("commit_refused", error=type(error).__name__, partitions=len(marks))
+            return False
+        return True
+
+    def _watch_heartbeats(self) -> None:
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
+        beat = coordinator._do_heartbeat  # noqa: SLF001 - no public face
+
+        async def watched() -> bool:
+            sent_s = monotonic()
+            is_accepted: bool = await beat()
+            if is_accepted:
+                self.last_heartbeat_s = sent_s
+            return is_accepted
+
+        coordinator._do_heartbeat = watched  # noqa: SLF001 - no public face
+
+
+class SafeConsumer(driver.Consumer):
+    """Commits up to the last ack in gate order, and never at or past a record in flight."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Faust's own signature, passed on
+        super().__init__(*args, **kwargs)
+        # Faust's is weak: a record that nobody holds would be forgotten and committed past.
+        self._unacked_messages: set[Message] = set()
+        self._passed: dict[TP, int] = {}
+        self._committed: dict[TP, int] = {}
+        self._waiting_since_s: float | None = None
+
+    @property
+    def last_heartbeat_s(self) -> float:
+        """When the coordinator last said that we are a member, monotonic."""
+        return cast("SafeConsumerThread", self._thread).last_heartbeat_s
+
+    @override
+    def ack(self, message: Message) -> bool:
+        """Take a record's ack; the ordered gate calls this in offset order."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        if message.generation_id == self.app.consumer_generation_id:
+            self._passed[message.tp] = max(message.offset + 1, self._passed.get(message.tp, 0))
+        if self._waiting_since_s is None:
+            self._waiting_since_s = monotonic()
+        notify(self._waiting_for_ack)
+        return True
+
+    def committable(self) -> dict[TP, int]:
+        """Give the offsets that may be committed now, as far as they are news."""
+        lowest: dict[TP, int] = {}
+        for message in self._unacked_messages:
+            lowest[message.tp] = min(message.offset, lowest.get(message.tp, message.offset))
+        capped = {tp: min(passed, lowest.get(tp, passed)) for tp, passed in self._passed.items()}
+        return {tp: mark for tp, mark in capped.items() if mark > self._committed.get(tp, 0)}
+
+    def uncommitted_age_s(self) -> float | None:
+        """Seconds that something finished has waited to be committed; None with nothing."""
+        return None if self._waiting_since_s is None else monotonic() - self._waiting_since_s
+
+    def lags(self) -> dict[TP, int]:
+        """Count, per assigned partition, the records between our commit and the end."""
+        ends = {tp: self.highwater(tp) for tp in self.assignment()}
+        starts = {tp: self._committed.get(tp) or self._committed_offset[tp] or 0 for tp in ends}
+        return {tp: max(0, (end or 0) - starts[tp]) for tp, end in ends.items()}
+
+    @override
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what is finished; what is refused is tried again at the next interval."""
+        marks = self.committable()
+        if not marks or not await self._commit(marks):
+            return False
+        self._committed.update(marks)
+        self._waiting_since_s = monotonic() if self.committable() else None
+        return True
+
+    @override
+    async def wait_empty(self) -> None:
+        """Commit; the app has drained before (App._consumer_wait_empty)."""
+        await self.force_commit()
+
+    @override
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget the partitions only after the drain has finished and committed."""
+        await super().on_partitions_revoked(revoked)
+        for tp in revoked:
+            self._passed.pop(tp, None)
+            self._committed.pop(tp, None)
+        self._waiting_since_s = None
+        self._unacked_messages.difference_update(
+            [message for message in self._unacked_messages if message.tp in revoked]
+        )
+
+    @override
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Gaps in the log need no book: the gate knows order, not arithmetic."""
+
+    @override
+    def _new_consumer_thread(self) -> SafeConsumerThread:
+        return SafeConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
+class SafeTransport(driver.Transport):
+    """Faust's transport with the safe consumer."""
+
+    Consumer = SafeConsumer
+
+    def __init__(self, *args: Any, consumer_options: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.consumer_options = consumer_options

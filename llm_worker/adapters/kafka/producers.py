@@ -1,0 +1,127 @@
+"""An idempotent producer that is replaced when it is poisoned."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from aiokafka.errors import KafkaError
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiokafka import AIOKafkaProducer
+    from aiokafka.cluster import ClusterMetadata
+
+    from llm_worker.domain.delivery import Record
+
+_STOP_TIMEOUT_S = 30.0
+ResultT = TypeVar("ResultT")
+_log = structlog.get_logger(__name__)
+
+
+class ProducerLine:
+    """One producer at a time.
+
+    After a refused record the broker answers an idempotent producer's later records with
+    OutOfOrderSequenceNumber. So whoever sees a failure retires the producer; it finishes what it
+    still can, while a new one, with a new producer id, takes what comes.
+    """
+
+    def __init__(self, make: Callable[[], AIOKafkaProducer]) -> None:
+        self._make = make
+        self._current: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def ready(self) -> AIOKafkaProducer | None:
+        """The producer, if one is up."""
+        return self._current
+
+    async def current(self) -> AIOKafkaProducer:
+        """Give the producer; where there is none, start one, for as long as it takes."""
+        if self._current is not None:
+            return self._current
+        async with self._starting:
+            if self._current is None:
+                self._current = await self._start()
+            return self._current
+
+    async def send(self, record: Record) -> tuple[AIOKafkaProducer, asyncio.Future[object]]:
+        """Hand the record to the producer; its future tells when the broker holds it."""
+        producer = await self.current()
+        return producer, await _send(producer, record)
+
+    async def topics(self) -> frozenset[str]:
+        """List the topics that exist, asking for as long as it takes."""
+        cluster = await _for_ever(self._fetch_metadata)
+        return frozenset(cluster.topics())
+
+    async def send_alone(self, record: Record) -> None:
+        """Send the record through a producer of its own, so that it shares no batch."""
+        producer = await self._start()
+        try:
+            await (await _send(producer, record))
+        finally:
+            await producer.stop()
+
+    def retire(self, producer: AIOKafkaProducer) -> None:
+        """Take the producer out of use; it is stopped once it has sent what it can."""
+        if producer is not self._current:
+            return
+        self._current = None
+        self._stop_later(producer)
+
+    async def stop(self) -> None:
+        """Flush and stop, in bounded time."""
+        if self._current is not None:
+            self._stop_later(self._current)
+            self._current = None
+        await asyncio.gather(*self._retiring)
+
+    def _stop_later(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.create_task(_stop(producer))  # noqa: TID251 - owned by self._retiring
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _fetch_metadata(self) -> ClusterMetadata:
+        producer = await self.current()
+        return await producer.client.fetch_all_metadata()
+
+    async def _start(self) -> AIOKafkaProducer:
+        return await _for_ever(self._try_to_start)
+
+    async def _try_to_start(self) -> AIOKafkaProducer:
+        producer = self._make()
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+
+async def _for_ever(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type((KafkaError, OSError)),
+        wait=wait_exponential_jitter(initial=0.2, max=5),
+    )
+    return await retrying(ask)
+
+
+async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[object]:
+    future: asyncio.Future[object] = await producer.send(
+        record.topic, value=record.value, key=record.key, headers=list(record.headers)
+    )
+    return future
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await producer.stop()
+    except (KafkaError, TimeoutError) as error:
+        _log.warning("producer_stop_failed", error=type(error).__name__)

@@ -1,0 +1,201 @@
+"""Records to Kafka: sent until the broker holds them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from tenacity import (
+    AsyncRetrying,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    stop_never,
+    wait_exponential_jitter,
+)
+
+from llm_worker.application.ports import Refusal
+from llm_worker.domain.breaker import BreakerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from aiokafka import AIOKafkaProducer
+
+    from llm_worker.adapters.kafka.producers import ProducerLine
+    from llm_worker.application.ports import Clock, Sending
+    from llm_worker.domain.breaker import CircuitBreaker
+    from llm_worker.domain.delivery import Record
+
+_RECORD_OVERHEAD_BYTES = 512
+_FOREIGN_TRIES = 3
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class KafkaSending:
+    """A record on its way; without a future it has to be sent again, or was refused at once."""
+
+    record: Record
+    producer: AIOKafkaProducer | None = None
+    future: asyncio.Future[object] | None = None
+    refusal: Refusal | None = None
+
+
+class KafkaPublisher:
+    """Publishes through two lines of producers: our own topics, and those that callers named.
+
+    A failure at one of our own topics counts for the breaker; one at a caller's never does.
+    """
+
+    def __init__(
+        self,
+        *,
+        own: ProducerLine,
+        foreign: ProducerLine,
+        breaker: CircuitBreaker,
+        clock: Clock,
+        limits: Mapping[str, int],
+        on_retry: Callable[[], None],
+    ) -> None:
+        self._own = own
+        self._foreign = foreign
+        self._breaker = breaker
+        self._clock = clock
+        self._limits = limits
+        self._closed = asyncio.Event()
+        self._closed.set()
+        self._on_retry = on_retry
+        self.last_success_s: float | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Say whether the broker takes our records, as far as we know."""
+        return self._breaker.state is BreakerState.CLOSED
+
+    async def ready(self) -> None:
+        """Wait while the breaker is open: what cannot be published must not be bought."""
+        await self._closed.wait()
+
+    async def send(self, record: Record) -> KafkaSending:
+        """Hand the record over; it is on its way, not yet held."""
+        if self._size_exceeds_topic(record):
+            return KafkaSending(record, refusal=Refusal.TOO_LARGE)
+        await self.ready()
+        line = self._line(record)
+        try:
+            return KafkaSending(record, *await line.send(record))
+        except KafkaError as error:
+            self._note_failure(record, line.ready, error)
+            return KafkaSending(record)
+
+    async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
+        """Return once the broker holds every record, or has refused it for good."""
+        refused = []
+        for sending in sendings:
+            refusal = await self._confirm(sending)
+            if refusal is not None:
+                refused.append((sending.record, refusal))
+        return refused
+
+    async def stop(self) -> None:
+        """Flush and stop both lines, in bounded time."""
+        await asyncio.gather(self._own.stop(), self._foreign.stop())
+
+    def _line(self, record: Record) -> ProducerLine:
+        return self._own if record.is_own else self._foreign
+
+    def _size_exceeds_topic(self, record: Record) -> bool:
+        limit = self._limits.get(record.topic)
+        if limit is None:
+            return False
+        headers = sum(len(name) + len(value) for name, value in record.headers)
+        size = len(record.value or b"") + len(record.key) + headers
+        return size + _RECORD_OVERHEAD_BYTES > limit
+
+    async def _confirm(self, sending: Sending) -> Refusal | None:
+        if not isinstance(sending, KafkaSending) or sending.refusal is not None:
+            return getattr(sending, "refusal", None)
+        record = sending.record
+        if sending.future is not None:
+            try:
+                await sending.future
+            except KafkaError as error:
+                self._note_failure(record, sending.producer, error)
+                if isinstance(error, MessageSizeTooLargeError):
+                    return await self._deliver_alone(record)
+            else:
+                self._note_success(record)
+                return None
+        return await self._deliver(record)
+
+    async def _deliver(self, record: Record) -> Refusal | None:
+        """Send again and again: for ever to our own topics, a few times to a caller's."""
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_not_exception_type(MessageSizeTooLargeError),
+                stop=stop_never if record.is_own else stop_after_attempt(_FOREIGN_TRIES),
+                wait=wait_exponential_jitter(initial=0.1, max=5),
+                reraise=True,
+            ):
+                with attempt:
+                    await self._send_again(record)
+        except MessageSizeTooLargeError:
+            return await self._deliver_alone(record)
+        except KafkaError:
+            return Refusal.NOT_DELIVERABLE
+        return None
+
+    async def _send_again(self, record: Record) -> None:
+        self._on_retry()
+        if record.is_own:
+            await self._until_allowed()
+        line = self._line(record)
+        producer = await line.current()
+        try:
+            _, future = await line.send(record)
+            await future
+        except KafkaError as error:
+            self._note_failure(record, producer, error)
+            raise
+        self._note_success(record)
+
+    async def _deliver_alone(self, record: Record) -> Refusal | None:
+        """Tell a record that is too large from one that stood in too large a batch."""
+        try:
+            await self._line(record).send_alone(record)
+        except MessageSizeTooLargeError:
+            return Refusal.TOO_LARGE
+        except KafkaError as error:
+            self._note_failure(record, None, error)
+            return await self._deliver(record)
+        self._note_success(record)
+        return None
+
+    async def _until_allowed(self) -> None:
+        while not self._breaker.allows(self._clock.monotonic()):
+            due_s = self._breaker.probe_due_in_s(self._clock.monotonic())
+            try:
+                async with asyncio.timeout(max(0.1, due_s)):
+                    await self._closed.wait()
+            except TimeoutError:
+                continue
+
+    def _note_success(self, record: Record) -> None:
+        if record.is_own:
+            self.last_success_s = self._clock.monotonic()
+            self._breaker.succeed()
+            self._closed.set()
+
+    def _note_failure(
+        self, record: Record, producer: AIOKafkaProducer | None, error: KafkaError
+    ) -> None:
+        _log.warning("publish_failed", topic=record.topic, error=type(error).__name__)
+        if producer is not None:
+            self._line(record).retire(producer)
+        if record.is_own and not isinstance(error, MessageSizeTooLargeError):
+            self._breaker.fail(self._clock.monotonic())
+            if not self.is_available:
+                self._closed.clear()

@@ -1,0 +1,1 @@
+"""The providers: who judges a pair, and at what price."""

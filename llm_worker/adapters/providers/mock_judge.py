@@ -1,0 +1,81 @@
+"""How the mock judges: a latent quality per essay, and a draw that the seed decides."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+
+from llm_worker.contracts.vocabulary import Winner
+from llm_worker.domain.verdict import Verdict
+
+_HEADINGS = re.compile(r"^\W*essay\s+(?:a|b)\b\W*", re.IGNORECASE | re.MULTILINE)
+_GLANCE_CHARACTERS = 1200
+_STEEPNESS = 9.0
+_CLEAR, _CLOSE = 0.5, 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dice:
+    """Numbers that depend on nothing but the seed and what is asked."""
+
+    seed: int
+    fingerprint: str
+
+    def roll(self, purpose: str) -> float:
+        """Draw a number from 0 up to 1."""
+        digest = sha256(f"{self.seed}/{self.fingerprint}/{purpose}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def judge(essay_a: str, essay_b: str, dice: Dice, position_bias: float) -> Verdict:
+    """Draw a verdict: the better essay wins the more surely, the further they are apart.
+
+    `position_bias` runs from -1, the second always wins, over 0, none, to 1, the first always wins.
+    """
+    margin = latent_quality(essay_a) - latent_quality(essay_b)
+    chance_a = 1 / (1 + math.exp(-_STEEPNESS * margin))
+    if position_bias >= 0:
+        chance_a += position_bias * (1 - chance_a)
+    else:
+        chance_a *= 1 + position_bias
+    winner = Winner.A if dice.roll("winner") < chance_a else Winner.B
+    confidence = min(1.0, abs(margin) * 2 + 0.2 * dice.roll("confidence"))
+    return Verdict(
+        winner=winner, justification=_justification(winner, margin), confidence=confidence
+    )
+
+
+def latent_quality(essay: str) -> float:
+    """Guess at 0..1 from the range and the length of the words in an essay's first lines."""
+    words = essay[:_GLANCE_CHARACTERS].lower().split()
+    if not words:
+        return 0.0
+    range_of_words = len(set(words)) / len(words)
+    length_of_words = sum(map(len, words)) / len(words)
+    guess = 0.6 * (range_of_words - 0.45) / 0.3 + 0.4 * (length_of_words - 3.5) / 1.3
+    return min(1.0, max(0.0, guess))
+
+
+def split_essays(prompt: str) -> tuple[str, str]:
+    """Find the two essays in one prompt; a prompt without headings is cut in half."""
+    parts = _HEADINGS.split(prompt)
+    if len(parts) >= 3:  # noqa: PLR2004 - what stands before, Essay A, Essay B
+        return parts[-2], parts[-1]
+    return prompt[: len(prompt) // 2], prompt[len(prompt) // 2 :]
+
+
+def _justification(winner: Winner, margin: float) -> str:
+    loser = Winner.B if winner is Winner.A else Winner.A
+    size = abs(margin)
+    expected = Winner.A if margin >= 0 else Winner.B
+    if winner is not expected:
+        return (
+            f"{winner} makes its case more directly than {loser}, whose fuller wording adds little."
+        )
+    if size > _CLEAR:
+        return f"{winner} is clearly stronger: precise and varied, where {loser} repeats itself."
+    if size > _CLOSE:
+        return f"{winner} argues with a wider vocabulary and better examples than {loser}."
+    return f"{winner} and {loser} are close; {winner} words its reasons a little more exactly."

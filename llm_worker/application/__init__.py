@@ -1,0 +1,1 @@
+"""In which order things happen: pipeline, orchestrator, and the ports they call."""

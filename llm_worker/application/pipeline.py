@@ -1,0 +1,200 @@
+"""The data path of one request: decode, resolve, publish. The order is decided here, only here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from llm_worker.application.ports import Refusal
+from llm_worker.contracts.result import LLMComparisonResultV1
+from llm_worker.domain.errors import (
+    ConflictingRequestError,
+    InvalidReplyTopicError,
+    WorkerFaultError,
+)
+from llm_worker.domain.events import DeadLetter, Event, events_of, started_event
+from llm_worker.domain.outcome import Failed, LetGo, Rejected, Replayed
+from llm_worker.domain.request import conflict_namespace
+from llm_worker.domain.results import shrunk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from llm_worker.application.orchestrator import Orchestrator
+    from llm_worker.application.ports import (
+        Clock,
+        Codec,
+        EventPublisher,
+        OutcomeStore,
+        ReplyTopics,
+        Sending,
+        Telemetry,
+    )
+    from llm_worker.domain.delivery import Delivery, Record
+    from llm_worker.domain.errors import InvalidDeliveryError
+    from llm_worker.domain.outcome import Attempt, Completed, Ending
+    from llm_worker.domain.request import ComparisonRequest
+
+
+class Pipeline:
+    """Take deliveries from bytes to published events."""
+
+    def __init__(  # noqa: PLR0913 - the composition root names each collaborator once
+        self,
+        *,
+        codec: Codec,
+        orchestrator: Orchestrator,
+        outcomes: OutcomeStore,
+        publisher: EventPublisher,
+        reply_topics: ReplyTopics,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._codec = codec
+        self._orchestrator = orchestrator
+        self._outcomes = outcomes
+        self._publisher = publisher
+        self._reply_topics = reply_topics
+        self._clock = clock
+        self._telemetry = telemetry
+
+    async def handle(self, delivery: Delivery) -> Ending:
+        """Bring one delivery to its end.
+
+        When this returns anything but LetGo, the broker holds every event, so the caller may ack.
+        """
+        request = self._codec.decode(delivery)
+        if isinstance(request, Rejected):
+            return await self._refuse(request)
+        known = await self._outcomes.find(request.request_id)
+        if known is not None and known.data_hash != request.data_hash:
+            return await self._refuse(self._conflict(request))
+        if known is not None and known.records is not None:
+            await self._publish(known.records)
+            return Replayed(request=request)
+        await self._outcomes.keep(request.request_id, request.data_hash, None)
+        reply_topic = request.asked.callback_topic
+        if reply_topic is not None and not await self._reply_topics.is_usable(reply_topic):
+            return await self._conclude(self._unanswerable(request, reply_topic))
+        return await self._buy(request)
+
+    async def _refuse(self, rejected: Rejected) -> Rejected:
+        """Answer on the caller's topic where it is usable, else on the default one."""
+        topic = rejected.reply_topic
+        if topic is not None and not await self._reply_topics.is_usable(topic):
+            rejected = replace(rejected, reply_topic=None)
+        await self._conclude(rejected)
+        return rejected
+
+    async def _buy(self, request: ComparisonRequest) -> Ending:
+        started: list[Sending] = []
+
+        async def announce(attempt: Attempt) -> None:
+            record = self._codec.render(started_event(request, attempt))
+            started.append(await self._publisher.send(record))
+
+        ending: Completed | Failed | LetGo
+        try:
+            ending = await self._orchestrator.resolve(request, announce)
+        except Exception as error:  # noqa: BLE001 - a defect of ours is answered, not thrown at Faust
+            self._telemetry.faulted(request.delivery, error)
+            ending = self._fault(request, error)
+        if isinstance(ending, LetGo):
+            return ending
+        return await self._conclude(ending, started)
+
+    async def _conclude(
+        self, outcome: Completed | Failed | Rejected, started: Sequence[Sending] = ()
+    ) -> Completed | Failed | Rejected:
+        events = list(events_of(outcome))
+        records = tuple(self._codec.render(event) for event in events)
+        if not isinstance(outcome, Rejected):
+            all_records = (*(sending.record for sending in started), *records)
+            request = outcome.request
+            await self._outcomes.keep(request.request_id, request.data_hash, all_records)
+        event_of = {id(record): event for event, record in zip(events, records, strict=True)}
+        for record, refusal in await self._publish(records, started):
+            await self._make_good(event_of.get(id(record)), record, refusal)
+        return outcome
+
+    async def _publish(
+        self, records: Sequence[Record], started: Sequence[Sending] = ()
+    ) -> list[tuple[Record, Refusal]]:
+        sendings = [*started, *[await self._publisher.send(record) for record in records]]
+        return await self._publisher.confirm(sendings)
+
+    async def _make_good(
+        self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
+    ) -> None:
+        """Publish what the broker refused in a form that it takes."""
+        for other in self._substitutes(event, record, refusal):
+            if not await self._publish([other]):
+                return
+        self._telemetry.refused(record, refusal)
+
+    def _substitutes(
+        self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
+    ) -> Sequence[Record]:
+        match event:
+            case DeadLetter():
+                return [self._codec.without_value(record)]
+            case Event(data=LLMComparisonResultV1() as result):
+                smaller = [self._codec.render(replace(event, data=form)) for form in shrunk(result)]
+                elsewhere = [self._codec.redirected(each) for each in (record, *smaller)]
+                if refusal is Refusal.TOO_LARGE:
+                    return [*smaller, *elsewhere]
+                return elsewhere
+            case _:
+                return ()
+
+    def _reject(
+        self,
+        request: ComparisonRequest,
+        error: InvalidDeliveryError,
+        *,
+        event_namespace: UUID,
+        reply_topic: str | None,
+    ) -> Rejected:
+        return Rejected(
+            delivery=request.delivery,
+            error=error,
+            event_namespace=event_namespace,
+            request_id=request.request_id,
+            correlation_id=request.correlation_id,
+            metadata=request.asked.metadata,
+            reply_topic=reply_topic,
+            target=self._orchestrator.first_target(request.asked),
+            completed_at=self._clock.now(),
+        )
+
+    def _conflict(self, request: ComparisonRequest) -> Rejected:
+        return self._reject(
+            request,
+            ConflictingRequestError(
+                "event_id was used before for other data; give each request an event_id of its own"
+            ),
+            event_namespace=conflict_namespace(request.request_id, request.data_hash),
+            reply_topic=request.asked.callback_topic,
+        )
+
+    def _unanswerable(self, request: ComparisonRequest, reply_topic: str) -> Rejected:
+        return self._reject(
+            request,
+            InvalidReplyTopicError(
+                f"callback_topic {reply_topic[:249]!r} is not allowed or does not exist; "
+                "name an existing topic within LLM_WORKER_CALLBACK_PATTERNS"
+            ),
+            event_namespace=request.event_namespace,
+            reply_topic=None,
+        )
+
+    def _fault(self, request: ComparisonRequest, error: Exception) -> Failed:
+        return Failed(
+            request=request,
+            attempts=(),
+            target=self._orchestrator.first_target(request.asked),
+            error=WorkerFaultError(f"the worker has a defect: {type(error).__name__}; see its log"),
+            completed_at=self._clock.now(),
+            response_time_ms=0,
+        )

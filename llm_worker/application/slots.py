@@ -1,0 +1,103 @@
+"""Running slots: how many calls run at once, and which lane gets the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_worker.contracts.vocabulary import Lane
+
+
+class Grant(Enum):
+    """What came of waiting for a slot."""
+
+    GRANTED = auto()
+    EXPIRED = auto()
+    LET_GO = auto()
+
+
+class RunningSlots:
+    """A semaphore for lanes: a quarter of the slots is each lane's own and never lent.
+
+    The rest goes to whoever asks. Waiters queue per lane and the lanes are served in turn.
+    """
+
+    def __init__(self, total: int, lanes: Sequence[Lane]) -> None:
+        self._own = max(1, total // 4)
+        self._shared = total - self._own * len(lanes)
+        self._running = dict.fromkeys(lanes, 0)
+        self._waiting: dict[Lane, deque[asyncio.Future[Grant]]] = {lane: deque() for lane in lanes}
+        self._turns = deque(lanes)
+        self._is_open = True
+
+    def running(self, lane: Lane) -> int:
+        """Count the lane's calls."""
+        return self._running[lane]
+
+    def is_free(self, lane: Lane) -> bool:
+        """Say whether the lane may start a call now."""
+        if self._running[lane] < self._own:
+            return True
+        return sum(max(0, count - self._own) for count in self._running.values()) < self._shared
+
+    async def acquire(self, lane: Lane, until_s: float) -> Grant:
+        """Wait for a slot until the monotonic time `until_s`; release it only when GRANTED."""
+        if not self._is_open:
+            return Grant.LET_GO
+        if not self._waiting[lane] and self.is_free(lane):
+            self._running[lane] += 1
+            return Grant.GRANTED
+        turn: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+        self._waiting[lane].append(turn)
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await turn
+        except TimeoutError:
+            return Grant.EXPIRED
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result() is Grant.GRANTED:
+                self.release(lane)
+            raise
+
+    def release(self, lane: Lane) -> None:
+        """Give a slot back, and hand it on."""
+        self._running[lane] -= 1
+        self._serve()
+
+    def let_go(self) -> None:
+        """Send all waiters away, and every later one, until `reopen`."""
+        self._is_open = False
+        for queue in self._waiting.values():
+            while queue:
+                _settle(queue.popleft(), Grant.LET_GO)
+
+    def reopen(self) -> None:
+        """Take waiters again."""
+        self._is_open = True
+
+    def _serve(self) -> None:
+        idle_lanes = 0
+        while idle_lanes < len(self._turns):
+            lane = self._turns[0]
+            self._turns.rotate(-1)
+            idle_lanes = 0 if self._grant_next(lane) else idle_lanes + 1
+
+    def _grant_next(self, lane: Lane) -> bool:
+        queue = self._waiting[lane]
+        while queue and self.is_free(lane):
+            if _settle(queue.popleft(), Grant.GRANTED):
+                self._running[lane] += 1
+                return True
+        return False
+
+
+def _settle(turn: asyncio.Future[Grant], grant: Grant) -> bool:
+    if turn.done():
+        return False
+    turn.set_result(grant)
+    return True

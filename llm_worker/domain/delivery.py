@@ -1,0 +1,47 @@
+"""Records in, records out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_worker.contracts.vocabulary import Lane
+
+Header = tuple[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Delivery:
+    """One record of a request topic, in the hands of one worker.
+
+    `generation` is the consumer group's at the pull; `received_s` is monotonic.
+    Two deliveries of one record are two deliveries: compared by identity.
+    """
+
+    lane: Lane
+    topic: str
+    partition: int
+    offset: int
+    generation: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+    received_s: float
+
+    def header(self, name: str) -> bytes | None:
+        """Give the first header of that name."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record to publish. `is_own` says that its topic stands in topics.yaml."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: tuple[Header, ...]
+    is_own: bool = True

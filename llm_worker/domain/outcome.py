@@ -1,0 +1,112 @@
+"""How a delivery ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from llm_worker.contracts.vocabulary import ProviderName
+    from llm_worker.domain.delivery import Delivery
+    from llm_worker.domain.errors import ProviderError, WorkerError
+    from llm_worker.domain.request import ComparisonRequest
+    from llm_worker.domain.verdict import Billing, Completion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Who is asked: a provider and one of its models."""
+
+    provider: ProviderName
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call to a provider, about to be made; `number` counts from 1."""
+
+    attempt_id: UUID
+    number: int
+    target: Target
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedAttempt:
+    """An attempt and how it ended."""
+
+    attempt: Attempt
+    ended_at: datetime
+    response_time_ms: int
+    ending: Completion | ProviderError
+
+    @property
+    def billing(self) -> Billing | None:
+        """What was or may have been paid; None when nothing was sent."""
+        return self.ending.billing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """What a verdict and its absence share."""
+
+    request: ComparisonRequest
+    attempts: tuple[FinishedAttempt, ...]
+    target: Target
+    completed_at: datetime
+    response_time_ms: int
+
+    @property
+    def billings(self) -> tuple[Billing, ...]:
+        """What was or may have been paid, attempt by attempt."""
+        return tuple(each.billing for each in self.attempts if each.billing is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed(_Answered):
+    """A verdict."""
+
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(_Answered):
+    """No verdict: every attempt failed, or none could be made; `target` is the first one."""
+
+    error: WorkerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The delivery can never be honoured; answered where a correlation id is known."""
+
+    delivery: Delivery
+    error: WorkerError
+    event_namespace: UUID
+    request_id: UUID
+    correlation_id: UUID | None
+    metadata: dict[str, Any]
+    reply_topic: str | None
+    target: Target
+    completed_at: datetime
+
+
+Outcome = Completed | Failed | Rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """The request had its outcome already; the same events were published again."""
+
+    request: ComparisonRequest
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Not an outcome: the delivery is no longer ours, is not acked, and will come again."""
+
+
+Ending = Outcome | Replayed | LetGo

@@ -1,0 +1,171 @@
+"""The result of an outcome, as the caller reads it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from llm_worker.contracts.result import ErrorDetail, LLMComparisonResultV1, TokenUsage
+from llm_worker.domain.errors import ProviderError
+from llm_worker.domain.outcome import Completed
+from llm_worker.domain.verdict import cut_at_word, total_cost, total_usage, wire_confidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from llm_worker.domain.errors import WorkerError
+    from llm_worker.domain.outcome import Failed, FinishedAttempt, Rejected, Target
+    from llm_worker.domain.request import ComparisonRequest
+
+SERVICE = "llm-worker"
+_SHORT_JUSTIFICATION = 80
+
+
+def completed_result(outcome: Completed) -> LLMComparisonResultV1:
+    """Render a verdict."""
+    verdict = outcome.completion.verdict
+    return LLMComparisonResultV1.model_construct(
+        winner=verdict.winner,
+        justification=cut_at_word(verdict.justification),
+        confidence=wire_confidence(verdict.confidence),
+        error_detail=None,
+        **_shared(outcome),
+    )
+
+
+def failed_result(outcome: Failed) -> LLMComparisonResultV1:
+    """Render the reason why there is no verdict."""
+    request = outcome.request
+    details = {"errors": [_of_attempt(finished) for finished in outcome.attempts]}
+    return LLMComparisonResultV1.model_construct(
+        winner=None,
+        justification=None,
+        confidence=None,
+        error_detail=_error_detail(
+            outcome.error,
+            correlation_id=request.correlation_id,
+            timestamp=outcome.completed_at,
+            operation="judge",
+            details=_error_facts(outcome.error, outcome.target) | details,
+            trace_id=trace_id_of(request.trace),
+        ),
+        **_shared(outcome),
+    )
+
+
+def rejected_result(outcome: Rejected, correlation_id: UUID) -> LLMComparisonResultV1:
+    """Render what is wrong with a request."""
+    return LLMComparisonResultV1.model_construct(
+        request_id=str(outcome.request_id),
+        correlation_id=correlation_id,
+        winner=None,
+        justification=None,
+        confidence=None,
+        error_detail=_error_detail(
+            outcome.error,
+            correlation_id=correlation_id,
+            timestamp=outcome.completed_at,
+            operation="accept",
+            details=_error_facts(outcome.error, outcome.target),
+            trace_id=None,
+        ),
+        provider=outcome.target.provider,
+        model=outcome.target.model,
+        response_time_ms=0,
+        token_usage=TokenUsage(),
+        cost_estimate=0.0,
+        cost_known=True,
+        cached=False,
+        attempts=0,
+        requested_at=outcome.completed_at,
+        completed_at=outcome.completed_at,
+        trace_id=None,
+        request_metadata=outcome.metadata,
+    )
+
+
+def shrunk(result: LLMComparisonResultV1) -> Iterator[LLMComparisonResultV1]:
+    """Give ever smaller forms of a result that is too large for its topic.
+
+    First the request's metadata goes, and the result says so; then the words are cut.
+    """
+    kept = {k: v for k, v in result.request_metadata.items() if k == "prompt_sha256"}
+    without_metadata = result.model_copy(
+        update={"request_metadata": kept | {"metadata_dropped": "the result was too large"}}
+    )
+    yield without_metadata
+    words = result.justification
+    yield without_metadata.model_copy(
+        update={"justification": words and cut_at_word(words, _SHORT_JUSTIFICATION)}
+    )
+
+
+def trace_id_of(trace: dict[str, str]) -> str | None:
+    """Read the trace id out of a W3C `traceparent`, None where there is none."""
+    parts = trace.get("traceparent", "").split("-")
+    return parts[1] if len(parts) >= 4 else None  # noqa: PLR2004 - version-trace-span-flags
+
+
+def _shared(outcome: Completed | Failed) -> dict[str, Any]:
+    request: ComparisonRequest = outcome.request
+    cost_usd = total_cost(outcome.billings)
+    return {
+        "request_id": str(request.request_id),
+        "correlation_id": request.correlation_id,
+        "provider": outcome.target.provider,
+        "model": outcome.target.model,
+        "response_time_ms": outcome.response_time_ms,
+        "token_usage": total_usage(outcome.billings),
+        "cost_estimate": float(cost_usd or Decimal(0)),
+        "cost_known": cost_usd is not None,
+        "cached": isinstance(outcome, Completed) and not outcome.attempts,
+        "attempts": len(outcome.attempts),
+        "requested_at": request.requested_at,
+        "completed_at": outcome.completed_at,
+        "trace_id": trace_id_of(request.trace),
+        "request_metadata": request.asked.metadata | {"prompt_sha256": request.prompt.sha256},
+    }
+
+
+def _error_facts(error: WorkerError, target: Target) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "provider": target.provider,
+        "model": target.model,
+        "is_retryable": error.is_retryable,
+    }
+    if isinstance(error, ProviderError):
+        facts |= {"http_status": error.http_status, "retry_after": error.retry_after_s}
+    return facts
+
+
+def _of_attempt(finished: FinishedAttempt) -> dict[str, Any]:
+    error = finished.ending
+    if not isinstance(error, ProviderError):
+        return {}
+    facts = _error_facts(error, finished.attempt.target)
+    return facts | {"error_code": error.code, "message": error.message}
+
+
+def _error_detail(
+    error: WorkerError,
+    *,
+    correlation_id: UUID,
+    timestamp: datetime,
+    operation: str,
+    details: dict[str, Any],
+    trace_id: str | None,
+) -> ErrorDetail:
+    return ErrorDetail.model_construct(
+        error_code=error.code,
+        message=error.message,
+        correlation_id=correlation_id,
+        timestamp=timestamp,
+        service=SERVICE,
+        operation=operation,
+        details=details,
+        stack_trace=None,
+        trace_id=trace_id,
+        span_id=None,
+    )

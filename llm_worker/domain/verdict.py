@@ -1,0 +1,104 @@
+"""A verdict, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from llm_worker.contracts.result import JUSTIFICATION_LIMIT, TokenUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llm_worker.contracts.vocabulary import Winner
+
+_ELLIPSIS = "…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which essay is better, why, and how sure: `confidence` 0..1."""
+
+    winner: Winner
+    justification: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one attempt, as the provider counted them; None is unknown."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def counts(self) -> dict[str, int]:
+        """Tokens by kind, with their total where it is known; unknown kinds are left out."""
+        counts = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self._total(),
+            "cache_read_tokens": self.cache_read_tokens,
+            "cache_write_tokens": self.cache_write_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+        }
+        return {kind: count for kind, count in counts.items() if count is not None}
+
+    def _total(self) -> int | None:
+        if self.prompt_tokens is None or self.completion_tokens is None:
+            return None
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """What an attempt used and cost; `cost_usd` None is unknown, never zero."""
+
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A provider's usable answer; `model` is the one that answered."""
+
+    verdict: Verdict
+    model: str
+    billing: Billing
+
+
+def wire_confidence(confidence: float) -> float:
+    """Map 0..1 to the wire's 1..5, clamped."""
+    return min(5.0, max(1.0, 1.0 + 4.0 * confidence))
+
+
+def cut_at_word(text: str, limit: int = JUSTIFICATION_LIMIT) -> str:
+    """Shorten `text` to `limit` characters, at a word, with an ellipsis."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    at_word = kept.rsplit(None, 1)[0] if " " in kept else kept
+    return at_word.rstrip() + _ELLIPSIS
+
+
+def total_cost(billings: Iterable[Billing]) -> Decimal | None:
+    """Add up; None as soon as one cost is unknown."""
+    total = Decimal(0)
+    for billing in billings:
+        if billing.cost_usd is None:
+            return None
+        total += billing.cost_usd
+    return total
+
+
+def total_usage(billings: Iterable[Billing]) -> TokenUsage:
+    """Add up what is known."""
+    usages = [billing.usage for billing in billings]
+    prompt = sum(usage.prompt_tokens or 0 for usage in usages)
+    completion = sum(usage.completion_tokens or 0 for usage in usages)
+    return TokenUsage(
+        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+    )

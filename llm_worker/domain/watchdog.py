@@ -1,0 +1,39 @@
+"""When is a worker stuck, and not merely waiting?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OVERDUE_S = 60.0
+"""How long past its deadline the oldest delivery may be."""
+UNCOMMITTED_S = 60.0
+"""How long something finished may stay uncommitted while the broker answers."""
+UNPULLED_S = 300.0
+"""How long nothing may be pulled while there is lag and room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the watchdog looks at. Ages in seconds; None: there is no such thing now."""
+
+    oldest_overdue_s: float | None
+    uncommitted_age_s: float | None
+    broker_answers: bool
+    has_room: bool
+    lag: int
+    since_pull_s: float
+
+
+def stuck_reason(progress: Progress) -> str | None:
+    """Say in words why the process should be ended and restarted, None while it should not.
+
+    Dead providers alone are no reason: their requests end at their deadline.
+    """
+    if progress.oldest_overdue_s is not None and progress.oldest_overdue_s > OVERDUE_S:
+        return f"the oldest delivery is {progress.oldest_overdue_s:.0f} s past its deadline"
+    uncommitted_s = progress.uncommitted_age_s
+    if progress.broker_answers and uncommitted_s is not None and uncommitted_s > UNCOMMITTED_S:
+        return f"finished deliveries stay uncommitted for {uncommitted_s:.0f} s"
+    if progress.has_room and progress.lag > 0 and progress.since_pull_s > UNPULLED_S:
+        return f"{progress.lag} records wait and none was pulled for {progress.since_pull_s:.0f} s"
+    return None
