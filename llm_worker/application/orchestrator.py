@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -45,40 +46,28 @@ if TYPE_CHECKING:
     Announce = Callable[[Attempt], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Orchestrator:
     """Decide whom to ask, wait for a slot, ask once, and say how it ended.
 
     `stand_in` answers for every provider when it is given (`USE_MOCK_LLM`).
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names each collaborator once
-        self,
-        *,
-        providers: Mapping[ProviderName, Provider],
-        default_provider: ProviderName,
-        stand_in: ProviderName | None,
-        slots: RunningSlots,
-        ownership: Ownership,
-        cache: VerdictCache,
-        budget: Budget,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> None:
-        self._providers = providers
-        self._default_provider = default_provider
-        self._stand_in = stand_in
-        self._slots = slots
-        self._ownership = ownership
-        self._cache = cache
-        self._budget = budget
-        self._clock = clock
-        self._telemetry = telemetry
+    providers: Mapping[ProviderName, Provider]
+    default_provider: ProviderName
+    stand_in: ProviderName | None
+    slots: RunningSlots
+    ownership: Ownership
+    cache: VerdictCache
+    budget: Budget
+    clock: Clock
+    telemetry: Telemetry
 
     def first_target(self, asked: LLMComparisonRequestV1 | None = None) -> Target:
         """Name who would be asked first; for a provider that is not there, its bare name."""
         overrides = asked.llm_config_overrides if asked else None
-        wanted = (overrides and overrides.provider_override) or self._default_provider
-        provider = self._providers.get(self._stand_in or wanted)
+        wanted = (overrides and overrides.provider_override) or self.default_provider
+        provider = self.providers.get(self.stand_in or wanted)
         model = overrides.model_override if overrides else None
         if provider is None:
             return Target(provider=wanted, model=model or "unknown")
@@ -89,15 +78,15 @@ class Orchestrator:
     ) -> Completed | Failed | LetGo:
         """Bring the request to its end; `announce` is awaited before each attempt."""
         target = self.first_target(request.asked)
-        provider = self._providers.get(target.provider)
+        provider = self.providers.get(target.provider)
         if provider is None:
-            known = ", ".join(sorted(self._providers))
+            known = ", ".join(sorted(self.providers))
             reason = f"provider {target.provider} is not configured here; ask one of: {known}"
             return self._failed(request, target, NoTargetError(reason))
-        known_completion = await self._cache.find(request, target)
+        known_completion = await self.cache.find(request, target)
         if known_completion is not None:
             return self._completed(request, target, known_completion)
-        match await self._slots.acquire(request.delivery.lane, request.deadline_s):
+        match await self.slots.acquire(request.delivery.lane, request.deadline_s):
             case Grant.LET_GO:
                 return LetGo()
             case Grant.EXPIRED:
@@ -106,32 +95,32 @@ class Orchestrator:
                 try:
                     return await self._buy(provider, request, target, announce)
                 finally:
-                    self._slots.release(request.delivery.lane)
+                    self.slots.release(request.delivery.lane)
 
     async def _buy(
         self, provider: Provider, request: ComparisonRequest, target: Target, announce: Announce
     ) -> Completed | Failed | LetGo:
-        if not await self._ownership.holds(request.delivery):
+        if not await self.ownership.holds(request.delivery):
             return LetGo()
-        if self._clock.monotonic() >= request.deadline_s:
+        if self.clock.monotonic() >= request.deadline_s:
             return self._failed(request, target, _too_late())
         try:
-            await self._budget.reserve(request, target)
+            await self.budget.reserve(request, target)
         except OverBudgetError as error:
             return self._failed(request, target, error)
-        attempt = Attempt(attempt_id=uuid4(), number=1, target=target, started_at=self._clock.now())
+        attempt = Attempt(attempt_id=uuid4(), number=1, target=target, started_at=self.clock.now())
         await announce(attempt)
         finished = await self._attempt(provider, request, attempt)
-        await self._budget.settle(request, finished.billing)
+        await self.budget.settle(request, finished.billing)
         if isinstance(finished.ending, ProviderError):
             return self._failed(request, target, finished.ending, finished)
-        await self._cache.keep(request, target, finished.ending)
+        await self.cache.keep(request, target, finished.ending)
         return self._completed(request, target, finished.ending, finished)
 
     async def _attempt(
         self, provider: Provider, request: ComparisonRequest, attempt: Attempt
     ) -> FinishedAttempt:
-        started_s = self._clock.monotonic()
+        started_s = self.clock.monotonic()
         limit_s = min(provider.timeout_s, request.deadline_s - started_s)
         ending: Completion | ProviderError
         try:
@@ -143,16 +132,16 @@ class Orchestrator:
         except ProviderError as error:
             ending = error
         except Exception as error:  # noqa: BLE001 - a paid call's end is told, whatever broke
-            self._telemetry.faulted(request.delivery, error)
+            self.telemetry.faulted(request.delivery, error)
             reason = f"the adapter of {attempt.target.provider} broke: {type(error).__name__}"
             ending = ProviderError(reason, billing=Billing())
         finished = FinishedAttempt(
             attempt=attempt,
-            ended_at=self._clock.now(),
-            response_time_ms=round((self._clock.monotonic() - started_s) * 1000),
+            ended_at=self.clock.now(),
+            response_time_ms=round((self.clock.monotonic() - started_s) * 1000),
             ending=ending,
         )
-        self._telemetry.attempted(finished)
+        self.telemetry.attempted(finished)
         return finished
 
     def _completed(
@@ -167,7 +156,7 @@ class Orchestrator:
             attempts=attempts,
             target=Target(provider=target.provider, model=completion.model),
             completion=completion,
-            completed_at=self._clock.now(),
+            completed_at=self.clock.now(),
             response_time_ms=self._elapsed_ms(request),
         )
 
@@ -183,12 +172,12 @@ class Orchestrator:
             attempts=attempts,
             target=target,
             error=error,
-            completed_at=self._clock.now(),
+            completed_at=self.clock.now(),
             response_time_ms=self._elapsed_ms(request),
         )
 
     def _elapsed_ms(self, request: ComparisonRequest) -> int:
-        return round((self._clock.monotonic() - request.delivery.received_s) * 1000)
+        return round((self.clock.monotonic() - request.delivery.received_s) * 1000)
 
 
 def _too_late() -> DeadlinePassedError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llm_worker.application.ports import Refusal
@@ -37,52 +37,42 @@ if TYPE_CHECKING:
     from llm_worker.domain.request import ComparisonRequest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """Take deliveries from bytes to published events."""
 
-    def __init__(  # noqa: PLR0913 - the composition root names each collaborator once
-        self,
-        *,
-        codec: Codec,
-        orchestrator: Orchestrator,
-        outcomes: OutcomeStore,
-        publisher: EventPublisher,
-        reply_topics: ReplyTopics,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> None:
-        self._codec = codec
-        self._orchestrator = orchestrator
-        self._outcomes = outcomes
-        self._publisher = publisher
-        self._reply_topics = reply_topics
-        self._clock = clock
-        self._telemetry = telemetry
+    codec: Codec
+    orchestrator: Orchestrator
+    outcomes: OutcomeStore
+    publisher: EventPublisher
+    reply_topics: ReplyTopics
+    clock: Clock
+    telemetry: Telemetry
 
     async def handle(self, delivery: Delivery) -> Ending:
         """Bring one delivery to its end.
 
         When this returns anything but LetGo, the broker holds every event, so the caller may ack.
         """
-        request = self._codec.decode(delivery)
+        request = self.codec.decode(delivery)
         if isinstance(request, Rejected):
             return await self._refuse(request)
-        known = await self._outcomes.find(request.request_id)
+        known = await self.outcomes.find(request.request_id)
         if known is not None and known.data_hash != request.data_hash:
             return await self._refuse(self._conflict(request))
         if known is not None and known.records is not None:
             await self._publish(known.records)
             return Replayed(request=request)
-        await self._outcomes.keep(request.request_id, request.data_hash, None)
+        await self.outcomes.keep(request.request_id, request.data_hash, None)
         reply_topic = request.asked.callback_topic
-        if reply_topic is not None and not await self._reply_topics.is_usable(reply_topic):
+        if reply_topic is not None and not await self.reply_topics.is_usable(reply_topic):
             return await self._conclude(self._unanswerable(request, reply_topic))
         return await self._buy(request)
 
     async def _refuse(self, rejected: Rejected) -> Rejected:
         """Answer on the caller's topic where it is usable, else on the default one."""
         topic = rejected.reply_topic
-        if topic is not None and not await self._reply_topics.is_usable(topic):
+        if topic is not None and not await self.reply_topics.is_usable(topic):
             rejected = replace(rejected, reply_topic=None)
         await self._conclude(rejected)
         return rejected
@@ -91,14 +81,14 @@ class Pipeline:
         started: list[Sending] = []
 
         async def announce(attempt: Attempt) -> None:
-            record = self._codec.render(started_event(request, attempt))
-            started.append(await self._publisher.send(record))
+            record = self.codec.render(started_event(request, attempt))
+            started.append(await self.publisher.send(record))
 
         ending: Completed | Failed | LetGo
         try:
-            ending = await self._orchestrator.resolve(request, announce)
+            ending = await self.orchestrator.resolve(request, announce)
         except Exception as error:  # noqa: BLE001 - a defect of ours is answered, not thrown at Faust
-            self._telemetry.faulted(request.delivery, error)
+            self.telemetry.faulted(request.delivery, error)
             ending = self._fault(request, error)
         if isinstance(ending, LetGo):
             return ending
@@ -108,11 +98,11 @@ class Pipeline:
         self, outcome: Completed | Failed | Rejected, started: Sequence[Sending] = ()
     ) -> Completed | Failed | Rejected:
         events = list(events_of(outcome))
-        records = tuple(self._codec.render(event) for event in events)
+        records = tuple(self.codec.render(event) for event in events)
         if not isinstance(outcome, Rejected):
             all_records = (*(sending.record for sending in started), *records)
             request = outcome.request
-            await self._outcomes.keep(request.request_id, request.data_hash, all_records)
+            await self.outcomes.keep(request.request_id, request.data_hash, all_records)
         event_of = {id(record): event for event, record in zip(events, records, strict=True)}
         for record, refusal in await self._publish(records, started):
             await self._make_good(event_of.get(id(record)), record, refusal)
@@ -121,8 +111,8 @@ class Pipeline:
     async def _publish(
         self, records: Sequence[Record], started: Sequence[Sending] = ()
     ) -> list[tuple[Record, Refusal]]:
-        sendings = [*started, *[await self._publisher.send(record) for record in records]]
-        return await self._publisher.confirm(sendings)
+        sendings = [*started, *[await self.publisher.send(record) for record in records]]
+        return await self.publisher.confirm(sendings)
 
     async def _make_good(
         self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
@@ -131,17 +121,17 @@ class Pipeline:
         for other in self._substitutes(event, record, refusal):
             if not await self._publish([other]):
                 return
-        self._telemetry.refused(record, refusal)
+        self.telemetry.refused(record, refusal)
 
     def _substitutes(
         self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
     ) -> Sequence[Record]:
         match event:
             case DeadLetter():
-                return [self._codec.without_value(record)]
+                return [self.codec.without_value(record)]
             case Event(data=LLMComparisonResultV1() as result):
-                smaller = [self._codec.render(replace(event, data=form)) for form in shrunk(result)]
-                elsewhere = [self._codec.redirected(each) for each in (record, *smaller)]
+                smaller = [self.codec.render(replace(event, data=form)) for form in shrunk(result)]
+                elsewhere = [self.codec.redirected(each) for each in (record, *smaller)]
                 if refusal is Refusal.TOO_LARGE:
                     return [*smaller, *elsewhere]
                 return elsewhere
@@ -164,8 +154,8 @@ class Pipeline:
             correlation_id=request.correlation_id,
             metadata=request.asked.metadata,
             reply_topic=reply_topic,
-            target=self._orchestrator.first_target(request.asked),
-            completed_at=self._clock.now(),
+            target=self.orchestrator.first_target(request.asked),
+            completed_at=self.clock.now(),
         )
 
     def _conflict(self, request: ComparisonRequest) -> Rejected:
@@ -193,8 +183,8 @@ class Pipeline:
         return Failed(
             request=request,
             attempts=(),
-            target=self._orchestrator.first_target(request.asked),
+            target=self.orchestrator.first_target(request.asked),
             error=WorkerFaultError(f"the worker has a defect: {type(error).__name__}; see its log"),
-            completed_at=self._clock.now(),
+            completed_at=self.clock.now(),
             response_time_ms=0,
         )

@@ -150,7 +150,7 @@ def build_worker(settings: Settings) -> DeliveryApp:
     )
     in_flight = InFlight(
         handle=pipeline.handle,
-        ack=app.ack,
+        acks=app,
         slots=slots,
         window=settings.max_in_flight * WINDOW_PER_SLOT,
         clock=clock,
@@ -158,6 +158,7 @@ def build_worker(settings: Settings) -> DeliveryApp:
     )
     state = WorkerState(
         app=app,
+        topics=topics,
         in_flight=in_flight,
         slots=slots,
         publisher=publisher,

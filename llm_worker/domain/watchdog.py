@@ -9,18 +9,20 @@ OVERDUE_S = 60.0
 UNCOMMITTED_S = 60.0
 """How long something finished may stay uncommitted while the broker answers."""
 UNPULLED_S = 300.0
-"""How long nothing may be pulled while there is lag and room."""
+"""How long nothing may be pulled while records wait and their lane has room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What the watchdog looks at. Ages in seconds; None: there is no such thing now."""
+    """What the watchdog looks at. Ages in seconds; None: there is no such thing now.
+
+    `pullable` counts the records on the broker whose lane has a free slot and a window place.
+    """
 
     oldest_overdue_s: float | None
     uncommitted_age_s: float | None
     broker_answers: bool
-    has_room: bool
-    lag: int
+    pullable: int
     since_pull_s: float
 
 
@@ -34,6 +36,9 @@ def stuck_reason(progress: Progress) -> str | None:
     uncommitted_s = progress.uncommitted_age_s
     if progress.broker_answers and uncommitted_s is not None and uncommitted_s > UNCOMMITTED_S:
         return f"finished deliveries stay uncommitted for {uncommitted_s:.0f} s"
-    if progress.has_room and progress.lag > 0 and progress.since_pull_s > UNPULLED_S:
-        return f"{progress.lag} records wait and none was pulled for {progress.since_pull_s:.0f} s"
+    if progress.pullable > 0 and progress.since_pull_s > UNPULLED_S:
+        return (
+            f"{progress.pullable} records wait for a lane with room, "
+            f"and none was pulled for {progress.since_pull_s:.0f} s"
+        )
     return None

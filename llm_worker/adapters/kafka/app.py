@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import faust
 from mode.utils.queues import ThrowableQueue
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from aiohttp.web import RouteDef
-    from faust.types import Message
+    from faust.types import TP, Message
+
+    from llm_worker.adapters.kafka.consumer import SafeConsumer
 
 _LAST_COMMIT_S = 10.0
 
@@ -54,6 +56,7 @@ class DeliveryApp(faust.App):
         self._drain = drain
         self._closing = closing
         self._routes = routes
+        self._drained = asyncio.Event()
         super().__init__(
             group,
             key_serializer="raw",
@@ -75,6 +78,10 @@ class DeliveryApp(faust.App):
     def ack(self, message: Message) -> None:
         """Let the consumer commit up to behind the message; called in gate order."""
         self.consumer.ack(message)
+
+    def drop(self, message: Message) -> None:
+        """Forget a record that came twice."""
+        cast("SafeConsumer", self.consumer).drop(message)
 
     @override
     def FlowControlQueue(
@@ -103,10 +110,28 @@ class DeliveryApp(faust.App):
     @override
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
         """Drain and commit, both in bounded time, at a rebalance as at a shutdown."""
-        await self._drain(self.should_stop)
+        is_last = self.should_stop
+        await self._drain(is_last)
         # Not asyncio.wait_for: Faust swallows the cancellation. A dead broker must not hold us.
         commit = asyncio.ensure_future(consumer.wait_empty())
         await asyncio.wait({commit}, timeout=_LAST_COMMIT_S)
+        if is_last:
+            self._drained.set()
+
+    @override
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Keep the partitions while the last drain runs, or another would buy its calls again.
+
+        Faust would close the consumer at once, and the drain could not commit.
+        """
+        if self.should_stop:
+            await self._drained.wait()
+        else:
+            await super()._on_partitions_revoked(revoked)
+
+    @override
+    def _on_rebalance_when_stopped(self) -> None:
+        """Leave the consumer alone: the shutdown stops it in its turn."""
 
     @override
     def _new_transport(self) -> SafeTransport:

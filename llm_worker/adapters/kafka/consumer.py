@@ -119,6 +119,10 @@ class SafeConsumer(driver.Consumer):
         notify(self._waiting_for_ack)
         return True
 
+    def drop(self, message: Message) -> None:
+        """Forget a record that came twice in one generation; its first coming counts."""
+        self._unacked_messages.discard(message)
+
     def committable(self) -> dict[TP, int]:
         """Give the offsets that may be committed now, as far as they are news."""
         lowest: dict[TP, int] = {}
@@ -131,11 +135,15 @@ class SafeConsumer(driver.Consumer):
         """Seconds that something finished has waited to be committed; None with nothing."""
         return None if self._waiting_since_s is None else monotonic() - self._waiting_since_s
 
-    def lags(self) -> dict[TP, int]:
-        """Count, per assigned partition, the records between our commit and the end."""
-        ends = {tp: self.highwater(tp) for tp in self.assignment()}
-        starts = {tp: self._committed.get(tp) or self._committed_offset[tp] or 0 for tp in ends}
-        return {tp: max(0, (end or 0) - starts[tp]) for tp, end in ends.items()}
+    def spans(self) -> dict[TP, tuple[int, int]]:
+        """Give, per assigned partition, the committed offset and the end."""
+        return {
+            tp: (
+                self._committed.get(tp) or self._committed_offset[tp] or 0,
+                self.highwater(tp) or 0,
+            )
+            for tp in self.assignment()
+        }
 
     @override
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
@@ -153,16 +161,17 @@ class SafeConsumer(driver.Consumer):
         await self.force_commit()
 
     @override
-    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget the partitions only after the drain has finished and committed."""
-        await super().on_partitions_revoked(revoked)
-        for tp in revoked:
-            self._passed.pop(tp, None)
-            self._committed.pop(tp, None)
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin a generation with an empty book.
+
+        Not sooner: the drain before it still commits. Not later: a mark left over from an older
+        generation would take the group back behind what others have finished since.
+        """
+        self._passed.clear()
+        self._committed.clear()
+        self._unacked_messages.clear()
         self._waiting_since_s = None
-        self._unacked_messages.difference_update(
-            [message for message in self._unacked_messages if message.tp in revoked]
-        )
+        await super().on_partitions_assigned(assigned, generation_id)
 
     @override
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

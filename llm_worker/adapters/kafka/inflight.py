@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from llm_worker.adapters.kafka.offsets import OrderedGate
 from llm_worker.contracts.vocabulary import Lane
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 64 * 1024 * 1024
 """Bytes of requests that one lane holds at most, whatever their number."""
+
+
+class Acks(Protocol):
+    """Who commits."""
+
+    def ack(self, message: Message) -> None:
+        """Let the consumer commit up to behind the message; called in gate order."""
+
+    def drop(self, message: Message) -> None:
+        """Forget a record that came twice."""
 
 
 @dataclass(slots=True)
@@ -45,14 +55,14 @@ class InFlight:
         self,
         *,
         handle: Callable[[Delivery], Awaitable[Ending]],
-        ack: Callable[[Message], object],
+        acks: Acks,
         slots: RunningSlots,
         window: int,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
         self._handle = handle
-        self._ack = ack
+        self._acks = acks
         self._slots = slots
         self._window = max(1, window // len(Lane))
         self._clock = clock
@@ -85,7 +95,9 @@ class InFlight:
             received_s=self.last_pull_s,
         )
         place = (delivery.topic, delivery.partition)
-        self._gate.add(place, delivery.generation, delivery.offset, (delivery, message))
+        if not self._gate.add(place, delivery.generation, delivery.offset, (delivery, message)):
+            self._acks.drop(message)
+            return
         self._enter(delivery)
         task = asyncio.create_task(self._run(delivery))  # noqa: TID251 - owned by self._tasks
         self._tasks.add(task)
@@ -116,6 +128,10 @@ class InFlight:
                 self._leave(delivery)
         self._slots.reopen()
 
+    def has_room(self, lane: Lane) -> bool:
+        """Say whether the lane may pull."""
+        return self._rooms[lane].free.is_set()
+
     def held(self, lane: Lane) -> int:
         """Count what the lane holds."""
         return self._rooms[lane].count
@@ -136,7 +152,7 @@ class InFlight:
             return
         place = (delivery.topic, delivery.partition)
         for passed, message in self._gate.finish(place, delivery.generation, delivery.offset):
-            self._ack(message)
+            self._acks.ack(message)
             self._leave(passed)
 
     def _enter(self, delivery: Delivery) -> None:

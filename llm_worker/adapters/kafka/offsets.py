@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 HeldT = TypeVar("HeldT")
@@ -19,6 +19,13 @@ class _Entry(Generic[HeldT]):
     is_done: bool = False
 
 
+@dataclass(slots=True)
+class _Queue(Generic[HeldT]):
+    generation: int
+    next_offset: int
+    entries: deque[_Entry[HeldT]] = field(default_factory=deque)
+
+
 class OrderedGate(Generic[HeldT]):
     """Lets what is done pass in offset order, per partition and group generation.
 
@@ -27,18 +34,25 @@ class OrderedGate(Generic[HeldT]):
     """
 
     def __init__(self) -> None:
-        self._queues: dict[Place, tuple[int, deque[_Entry[HeldT]]]] = {}
+        self._queues: dict[Place, _Queue[HeldT]] = {}
         self._entries: dict[tuple[Place, int, int], _Entry[HeldT]] = {}
 
-    def add(self, place: Place, generation: int, offset: int, held: HeldT) -> None:
-        """Enter a record, in the order in which its partition was pulled."""
-        known = self._queues.get(place)
-        if known is None or known[0] != generation:
+    def add(self, place: Place, generation: int, offset: int, held: HeldT) -> bool:
+        """Enter a record, in the order in which its partition was pulled.
+
+        False: the record has been here in this generation; it came twice, and is taken once.
+        """
+        queue = self._queues.get(place)
+        if queue is None or queue.generation != generation:
             self.forget(place)
-            known = self._queues[place] = (generation, deque())
+            queue = self._queues[place] = _Queue(generation, offset)
+        if offset < queue.next_offset:
+            return False
         entry = _Entry(offset, held)
-        known[1].append(entry)
+        queue.entries.append(entry)
+        queue.next_offset = offset + 1
         self._entries[place, generation, offset] = entry
+        return True
 
     def finish(self, place: Place, generation: int, offset: int) -> list[HeldT]:
         """Mark a record done; give, in order, everything that may pass now."""
@@ -46,20 +60,27 @@ class OrderedGate(Generic[HeldT]):
         if entry is None:
             return []
         entry.is_done = True
-        queue = self._queues[place][1]
+        entries = self._queues[place].entries
         passed = []
-        while queue and queue[0].is_done:
-            head = queue.popleft()
+        while entries and entries[0].is_done:
+            head = entries.popleft()
             del self._entries[place, generation, head.offset]
             passed.append(head.held)
         return passed
 
     def forget(self, place: Place) -> list[HeldT]:
         """Drop a partition that was taken away; give what had not passed."""
-        generation, queue = self._queues.pop(place, (0, deque()))
-        for entry in queue:
-            del self._entries[place, generation, entry.offset]
-        return [entry.held for entry in queue]
+        queue = self._queues.pop(place, None)
+        if queue is None:
+            return []
+        for entry in queue.entries:
+            del self._entries[place, queue.generation, entry.offset]
+        return [entry.held for entry in queue.entries]
+
+    def next_offset(self, place: Place) -> int | None:
+        """Give the offset after the last one pulled; None before the first."""
+        queue = self._queues.get(place)
+        return None if queue is None else queue.next_offset
 
     def places(self) -> list[Place]:
         """Every partition that has a queue."""
@@ -67,7 +88,7 @@ class OrderedGate(Generic[HeldT]):
 
     def heads(self) -> list[HeldT]:
         """Give what each partition waits for."""
-        return [queue[0].held for _, queue in self._queues.values() if queue]
+        return [queue.entries[0].held for queue in self._queues.values() if queue.entries]
 
     def depth(self) -> int:
         """Count what has not passed."""

@@ -32,6 +32,8 @@ class GroupOwnership:
         while delivery.generation == self._app.consumer_generation_id:
             heard_s = cast("SafeConsumer", self._app.consumer).last_heartbeat_s
             if self._clock.monotonic() - heard_s < self._session_timeout_s:
-                return not self._app.rebalancing
+                return True
+            if self._app.rebalancing:
+                return False
             await asyncio.sleep(_LOOK_AGAIN_S)
         return False

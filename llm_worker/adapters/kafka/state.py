@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from faust.exceptions import ConsumerNotStarted
 
-from llm_worker.contracts.vocabulary import Lane
+from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
 from llm_worker.domain.health import KafkaFacts
 from llm_worker.domain.watchdog import Progress, stuck_reason
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from llm_worker.adapters.kafka.publisher import KafkaPublisher
     from llm_worker.application.ports import Clock
     from llm_worker.application.slots import RunningSlots
+    from llm_worker.contracts.topics import TopicCatalog
 
 EXIT_STUCK = 70
 """The exit code when the watchdog ends the process; a supervisor restarts it."""
@@ -37,6 +38,7 @@ class WorkerState:
     """Reads the moving parts; changes none."""
 
     app: DeliveryApp
+    topics: TopicCatalog
     in_flight: InFlight
     slots: RunningSlots
     publisher: KafkaPublisher
@@ -62,9 +64,11 @@ class WorkerState:
         return 0.0 if oldest is None else self.clock.monotonic() - oldest.received_s
 
     def lags(self) -> Mapping[tuple[str, ...], float]:
-        """Count the records that wait, by topic and partition."""
-        lags = self._consumer.lags() if self._assigned() else {}
-        return {(tp.topic, str(tp.partition)): float(lag) for tp, lag in lags.items()}
+        """Count the records behind our commit, by topic and partition."""
+        return {
+            (tp.topic, str(tp.partition)): float(max(0, end - committed))
+            for tp, (committed, end) in self._spans().items()
+        }
 
     async def watch(self) -> None:
         """Measure the event loop, and end the process when it is stuck. Ends with the app."""
@@ -80,15 +84,30 @@ class WorkerState:
     def progress(self) -> Progress:
         """Give what the watchdog looks at."""
         contact_age_s = self._contact_age_s()
-        lanes = [lane for lane in Lane if self.slots.is_free(lane)]
         return Progress(
             oldest_overdue_s=self._overdue_s(),
             uncommitted_age_s=self._consumer.uncommitted_age_s(),
             broker_answers=contact_age_s is not None and contact_age_s < self.session_timeout_s,
-            has_room=bool(lanes) and self.publisher.is_available,
-            lag=int(sum(self.lags().values())),
+            pullable=self._pullable(),
             since_pull_s=self.clock.monotonic() - self.in_flight.last_pull_s,
         )
+
+    def _pullable(self) -> int:
+        """Count the records that wait on the broker for a lane that has room for them."""
+        if not self.publisher.is_available:
+            return 0
+        lanes = [
+            lane for lane in Lane if self.slots.is_free(lane) and self.in_flight.has_room(lane)
+        ]
+        topics = {self.topics.on_broker(REQUEST_TOPICS[lane]) for lane in lanes}
+        return sum(
+            max(0, end - (self.in_flight.gate.next_offset((tp.topic, tp.partition)) or committed))
+            for tp, (committed, end) in self._spans().items()
+            if tp.topic in topics
+        )
+
+    def _spans(self) -> dict[TP, tuple[int, int]]:
+        return self._consumer.spans() if self._assigned() else {}
 
     @property
     def _consumer(self) -> SafeConsumer:
