@@ -20,19 +20,49 @@ if TYPE_CHECKING:
     from llm_worker.adapters.kafka.consumer import SafeConsumer
 
 _LAST_COMMIT_S = 10.0
+_WEIGHT_BYTES = 16 * 1024
+
+
+def _weight_of(event: Any) -> int:
+    return 1 + len(event.value or b"") // _WEIGHT_BYTES
 
 
 class UnblockedQueue(ThrowableQueue[Any]):
-    """A queue that is never full for the conductor.
+    """A queue that is never full for the conductor, and weighs what it holds.
 
     Faust's conductor waits for the full queue of one agent before it serves the next, so one lane
-    would block the other. The pressure callbacks go on pausing the partitions.
+    would block the other. The pressure callbacks go on pausing the partitions; large records
+    press more, so that the queue's memory is bounded, not only their number.
     """
+
+    _weight = 0
 
     @override
     def full(self) -> bool:
         """Never make the conductor wait."""
         return False
+
+    @override
+    def qsize(self) -> int:
+        """Give the weight: one a record, and one more for each 16 KiB of it."""
+        return self._weight
+
+    @override
+    def clear(self) -> None:
+        """Drop everything, at a rebalance."""
+        super().clear()
+        self._weight = 0
+
+    @override
+    def _put(self, item: Any) -> None:
+        self._weight += _weight_of(item)
+        super()._put(item)
+
+    @override
+    def _get(self) -> Any:
+        item = super()._get()
+        self._weight -= _weight_of(item)
+        return item
 
 
 class DeliveryApp(faust.App):

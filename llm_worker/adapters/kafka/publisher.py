@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from tenacity import (
     AsyncRetrying,
     retry_if_not_exception_type,
@@ -31,17 +31,24 @@ if TYPE_CHECKING:
 
 _RECORD_OVERHEAD_BYTES = 512
 _FOREIGN_TRIES = 3
+_PATIENCE_S = 60.0
+"""How long a record may be on its way before it is sent again: twice the request timeout."""
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class KafkaSending:
-    """A record on its way; without a future it has to be sent again, or was refused at once."""
+    """A record on its way; without a future it failed, or was refused, at once."""
 
     record: Record
     producer: AIOKafkaProducer | None = None
     future: asyncio.Future[object] | None = None
+    error: KafkaError | None = None
     refusal: Refusal | None = None
+
+    def failure(self) -> KafkaError | None:
+        """Say why the broker does not hold the record, None when it does."""
+        return self.error or (_failure_of(self.future) if self.future else None)
 
 
 class KafkaPublisher:
@@ -88,11 +95,14 @@ class KafkaPublisher:
         try:
             return KafkaSending(record, *await line.send(record))
         except KafkaError as error:
-            self._note_failure(record, line.ready, error)
-            return KafkaSending(record)
+            return KafkaSending(record, line.ready, error=error)
 
     async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
         """Return once the broker holds every record, or has refused it for good."""
+        under_way = [s.future for s in sendings if isinstance(s, KafkaSending) and s.future]
+        if under_way:
+            # A producer that was retired may leave a future undone for ever.
+            await asyncio.wait(under_way, timeout=_PATIENCE_S)
         refused = []
         for sending in sendings:
             refusal = await self._confirm(sending)
@@ -119,16 +129,13 @@ class KafkaPublisher:
         if not isinstance(sending, KafkaSending) or sending.refusal is not None:
             return getattr(sending, "refusal", None)
         record = sending.record
-        if sending.future is not None:
-            try:
-                await sending.future
-            except KafkaError as error:
-                self._note_failure(record, sending.producer, error)
-                if isinstance(error, MessageSizeTooLargeError):
-                    return await self._deliver_alone(record)
-            else:
-                self._note_success(record)
-                return None
+        error = sending.failure()
+        if error is None:
+            self._note_success(record)
+            return None
+        self._note_failure(record, sending.producer, error)
+        if isinstance(error, MessageSizeTooLargeError):
+            return await self._deliver_alone(record)
         return await self._deliver(record)
 
     async def _deliver(self, record: Record) -> Refusal | None:
@@ -156,7 +163,10 @@ class KafkaPublisher:
         producer = await line.current()
         try:
             _, future = await line.send(record)
-            await future
+            await asyncio.wait([future], timeout=_PATIENCE_S)
+            error = _failure_of(future)
+            if error is not None:
+                raise error
         except KafkaError as error:
             self._note_failure(record, producer, error)
             raise
@@ -199,3 +209,12 @@ class KafkaPublisher:
             self._breaker.fail(self._clock.monotonic())
             if not self.is_available:
                 self._closed.clear()
+
+
+def _failure_of(future: asyncio.Future[object]) -> KafkaError | None:
+    if not future.done() or future.cancelled():
+        return KafkaTimeoutError()
+    error = future.exception()
+    if error is not None and not isinstance(error, KafkaError):
+        raise error
+    return error
