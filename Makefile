@@ -1,0 +1,68 @@
+# `make` lists what there is. Needs python3 (3.11 or newer, with venv), make and git; no root.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Exists once the virtual environment has everything that the lock file names.
+INSTALLED := $(VENV)/.installed
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help venv demo check format test chaos bench lock clean
+.PHONY: check-format check-lint check-types check-imports check-schemas check-tests
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED) ## Make .venv from the lock file
+
+$(INSTALLED): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing into $(VENV), the first time about 300 MB"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(INSTALLED) ## Rank twelve essays on an embedded Kafka; ends by itself
+	@$(BIN)/llm-worker demo
+
+check: $(INSTALLED) ## Format, lint, types, import contracts, schemas, unit tests: before each commit
+	@$(MAKE) -j 2 --keep-going --output-sync=target \
+		check-tests check-types check-format check-lint check-imports check-schemas
+
+check-format: ; $(BIN)/ruff format --check .
+check-lint: ; $(BIN)/ruff check .
+check-types: ; $(BIN)/mypy
+check-imports: ; $(BIN)/lint-imports
+check-schemas: ; $(BIN)/llm-worker schemas check
+check-tests: ; $(BIN)/pytest -q tests/unit tests/architecture tests/schemas
+
+format: $(INSTALLED) ## Format, and fix what ruff can fix
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+test: $(INSTALLED) ## All tests, on a real Kafka and a real Redis that they start themselves
+	$(BIN)/pytest tests
+
+chaos: $(INSTALLED) ## The reliability tests at full size
+	CHAOS=full $(BIN)/pytest tests/chaos
+
+bench: $(INSTALLED) ## Speed and memory
+	$(BIN)/python benchmarks/run.py
+
+# Both keep the versions that are locked already, except where pyproject.toml rules them out.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate pyproject.toml
+
+lock: $(INSTALLED) ## Lock the dependencies of pyproject.toml again
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra dev --extra test --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove everything that make has made
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,164 @@
+"""`llm-worker doctor`: everything the worker needs, and what to do about what is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.markup import escape
+
+from llm_worker import bootstrap
+from llm_worker.adapters.cache.probe import CacheUnreachableError, read_time
+from llm_worker.adapters.clock import SystemClock
+from llm_worker.adapters.kafka.topics import ClusterError, compare_topics
+from llm_worker.cli.app import FAILED, out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llm_worker.adapters.kafka.topic_state import TopicState
+    from llm_worker.application.ports import Clock
+    from llm_worker.contracts.topics import TopicCatalog
+
+_CACHE_TIMEOUT_S: Final = 3.0
+_CLOCK_TOLERANCE: Final = timedelta(seconds=2)
+
+
+class Level(StrEnum):
+    """How bad it is; only a fault keeps the worker from working."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The result of one check, in words that say what to do."""
+
+    check: str
+    level: Level
+    words: str
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+def doctor(*, as_json: bool) -> None:
+    """Check broker, topics, rights, Redis, provider keys and clock; say what to do.
+
+    Sends nothing into any topic. Exits 1 if there is a fault; a warning is none.
+    """
+    settings = bootstrap.load_settings()
+    options, catalog = bootstrap.kafka_options(settings), bootstrap.catalog(settings)
+    redis_url = settings.cache.redis_url.get_secret_value()
+    findings = asyncio.run(examine(options, catalog, redis_url))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        _show(findings)
+    if any(finding.level is Level.FAULT for finding in findings):
+        raise SystemExit(FAILED)
+
+
+async def examine(
+    options: Mapping[str, Any], catalog: TopicCatalog, redis_url: str
+) -> list[Finding]:
+    """Make every check; at most about 15 seconds."""
+    return [
+        *await _examine_kafka(options, catalog),
+        _provider_finding(),
+        *await _examine_cache(redis_url, SystemClock()),
+    ]
+
+
+async def _examine_kafka(options: Mapping[str, Any], catalog: TopicCatalog) -> list[Finding]:
+    try:
+        states = await compare_topics(options, catalog)
+    except ClusterError as error:
+        return [Finding(check="broker", level=Level.FAULT, words=str(error))]
+    reached = Finding(check="broker", level=Level.OK, words="answers")
+    return [reached, *topic_findings(states), *right_findings(states)]
+
+
+def topic_findings(states: Sequence[TopicState]) -> list[Finding]:
+    """Judge the topics: a difference from topics.yaml is a fault."""
+    findings = [
+        Finding(check="topics", level=level, words=f"{state.name}: {words}")
+        for state in states
+        for level, words in (
+            *((Level.FAULT, words) for words in state.differences),
+            *((Level.WARNING, f"not checked: {words}") for words in state.unchecked),
+        )
+    ]
+    all_well = Finding(
+        check="topics", level=Level.OK, words=f"all {len(states)} are as topics.yaml says"
+    )
+    return findings or [all_well]
+
+
+def right_findings(states: Sequence[TopicState]) -> list[Finding]:
+    """Judge what the broker allows us on the topics that a worker uses."""
+    denied = [
+        Finding(
+            check="rights",
+            level=Level.FAULT,
+            words=f"{state.name}: grant {state.needed_right.name.title()} on {state.topic} "
+            "to this principal",
+        )
+        for state in states
+        if state.needed_right and state.is_granted is False
+    ]
+    untold = [state.name for state in states if state.needed_right and state.is_granted is None]
+    if untold:
+        words = f"not checked, the broker does not tell: {', '.join(untold)}"
+        denied.append(Finding(check="rights", level=Level.WARNING, words=words))
+    granted = Finding(check="rights", level=Level.OK, words="requests can be read, events written")
+    return denied or [granted]
+
+
+def _provider_finding() -> Finding:
+    words = "this version has only the mock, which needs no key"
+    return Finding(check="provider keys", level=Level.OK, words=words)
+
+
+async def _examine_cache(redis_url: str, clock: Clock) -> list[Finding]:
+    if not redis_url:
+        words = "none configured; not used yet by this version"
+        return [Finding(check="Redis", level=Level.OK, words=words), clock_finding(None)]
+    asked = clock.now()
+    try:
+        redis_time = await read_time(redis_url, _CACHE_TIMEOUT_S)
+    except CacheUnreachableError as error:
+        words = (
+            f"{error}; not used yet by this version. "
+            "Start it, or set LLM_WORKER_CACHE__REDIS_URL (empty: none)"
+        )
+        return [Finding(check="Redis", level=Level.WARNING, words=words), clock_finding(None)]
+    # Whatever the answer took, its time lies between these two.
+    middle = asked + (clock.now() - asked) / 2
+    reached = Finding(check="Redis", level=Level.OK, words="answers; not used yet by this version")
+    return [reached, clock_finding(redis_time - middle)]
+
+
+def clock_finding(difference: timedelta | None) -> Finding:
+    """Judge by how much Redis' clock is ahead of this machine's; None: nobody could be asked."""
+    if difference is None:
+        words = "not checked: only a Redis would tell its time"
+        return Finding(check="clock", level=Level.OK, words=words)
+    words = f"{abs(difference.total_seconds()):.3f} s from Redis' clock"
+    if abs(difference) <= _CLOCK_TOLERANCE:
+        return Finding(check="clock", level=Level.OK, words=words)
+    remedy = "deadlines (not_after) will be misjudged: synchronise the clocks (NTP)"
+    return Finding(check="clock", level=Level.WARNING, words=f"{words}: {remedy}")
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    colours = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "red"}
+    for finding in findings:
+        level = f"[{colours[finding.level]}]{finding.level:<8}[/]"
+        out.print(f"{level} {finding.check:<14} {escape(finding.words)}", soft_wrap=True)

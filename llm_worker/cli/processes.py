@@ -1,0 +1,104 @@
+"""The long-running processes: `llm-worker worker` and `llm-worker dev`."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import dedent
+from threading import Event
+from typing import TYPE_CHECKING
+
+import click
+
+from llm_worker import bootstrap
+from llm_worker.cli.app import err
+from llm_worker.dev.cache import EmbeddedCache
+from llm_worker.dev.leashed import EmbeddedServerError, require_free
+from llm_worker.dev.stack import LocalStack
+
+if TYPE_CHECKING:
+    from llm_worker.bootstrap import Settings
+
+_PORT = click.IntRange(1, 65535)
+
+
+@click.command()
+def worker() -> None:
+    """Consume requests, buy verdicts, publish results.
+
+    SIGTERM drains: no new requests, running calls end within LLM_WORKER_DRAIN_S, and what is not
+    answered by then comes again to another worker.
+    """
+    from llm_worker.bootstrap.worker import run_worker  # noqa: PLC0415 - dev does without Faust
+
+    raise SystemExit(run_worker(bootstrap.load_settings()))
+
+
+@click.command()
+@click.option(
+    "--kafka-port", type=_PORT, default=9092, show_default=True, help="Port of the broker."
+)
+@click.option(
+    "--web-port", type=_PORT, default=8080, show_default=True, help="Port of the health pages."
+)
+def dev(*, kafka_port: int, web_port: int) -> None:
+    """Run broker, cache and worker on this machine.
+
+    Nothing has to be installed beside `llm-worker[dev]`. Records live as long as the command:
+    Ctrl-C ends everything.
+    """
+    settings = bootstrap.load_settings()
+    _refuse_taken("--kafka-port", kafka_port)
+    _refuse_taken("--web-port", web_port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _run_stack(settings, kafka_port=kafka_port, web_port=web_port)
+    except KeyboardInterrupt:
+        err.print("stopped")
+
+
+def _run_stack(settings: Settings, *, kafka_port: int, web_port: int) -> None:
+    with ExitStack() as running:
+        directory = Path(running.enter_context(TemporaryDirectory(prefix="llm-worker-dev-")))
+        cache = running.enter_context(EmbeddedCache(directory / "cache"))
+        stack = running.enter_context(
+            LocalStack(
+                directory,
+                catalog=bootstrap.catalog(settings),
+                # Under its other name too, or an inherited REDIS_URL would contradict.
+                environment={"LLM_WORKER_CACHE__REDIS_URL": cache.url, "REDIS_URL": cache.url},
+                inherit_environment=True,
+                kafka_port=kafka_port,
+                web_port=web_port,
+                report=err.print,
+            )
+        )
+        click.echo(_welcome(stack, settings))
+        Event().wait()
+
+
+def _refuse_taken(option: str, port: int) -> None:
+    try:
+        require_free(port)
+    except EmbeddedServerError as error:
+        raise click.ClickException(f"{option}: {error}") from error
+
+
+def _welcome(stack: LocalStack, settings: Settings) -> str:
+    is_default = settings.kafka.bootstrap_servers == (stack.bootstrap_servers,)
+    elsewhere = f"LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS={stack.bootstrap_servers} "
+    command = f"{'' if is_default else elsewhere}llm-worker"
+    return dedent(f"""
+        Kafka      {stack.bootstrap_servers}
+        health     {stack.web_url}/healthz
+        metrics    {stack.web_url}/metrics
+        log        {stack.worker_log}
+
+        In another terminal:
+          {command} compare A.txt B.txt
+          {command} tail comparison_result
+          {command} topics check
+
+        Ctrl-C ends everything.""")

@@ -1,0 +1,44 @@
+"""`llm-worker schemas`: the events' JSON Schemas, generated and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from llm_worker.cli.app import FAILED, err
+from llm_worker.contracts import schemas as contracts
+from llm_worker.contracts.topics import shipped
+
+
+@click.group()
+def schemas() -> None:
+    """Export the events' JSON Schemas, or check them."""
+
+
+@schemas.command()
+@click.argument(
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="schemas",
+    metavar="[DIR]",
+)
+def export(directory: Path) -> None:
+    """Write the schema of every event into DIR (default: schemas) and print the files."""
+    for file in contracts.export(directory):
+        click.echo(file)
+
+
+@schemas.command()
+def check() -> None:
+    """Check the shipped schemas; exits 1 if one is stale or a change breaks somebody.
+
+    Stale: it is not what the models generate. Breaking: compared with the released schemas, a
+    producer or a consumer in the field would fail; that belongs into a new version of the event.
+    """
+    findings = contracts.check(shipped("schemas"))
+    for finding in findings:
+        click.echo(finding)
+    if findings:
+        raise SystemExit(FAILED)
+    err.print("schemas are current and break nobody")

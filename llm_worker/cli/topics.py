@@ -1,0 +1,141 @@
+"""`llm-worker topics`: topics.yaml, and the cluster beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from llm_worker import bootstrap
+from llm_worker.adapters.kafka.topic_state import Presence, TopicState
+from llm_worker.adapters.kafka.topics import compare_topics, create_topics
+from llm_worker.cli.app import FAILED, err, out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llm_worker.contracts.topics import TopicCatalog
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+
+
+@click.group()
+def topics() -> None:
+    """Compare topics.yaml with the cluster; create topics."""
+
+
+@topics.command("list")
+@_json_option
+def list_topics(*, as_json: bool) -> None:
+    """Show what topics.yaml says, with the configured prefix; asks no broker."""
+    catalog = bootstrap.catalog(bootstrap.load_settings())
+    if as_json:
+        _print_json(
+            [
+                {"name": name.value, "topic": catalog.on_broker(name)}
+                | topic.model_dump(mode="json", exclude={"name"})
+                for name, topic in catalog.topics.items()
+            ]
+        )
+    else:
+        out.print(_catalog_table(catalog))
+
+
+@topics.command()
+@click.option(
+    "--replication",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Copies of each record; without it the broker's default.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say which topics would be created.")
+@_json_option
+def create(*, replication: int | None, dry_run: bool, as_json: bool) -> None:
+    """Create the topics that the cluster lacks; those that exist are left as they are."""
+    settings = bootstrap.load_settings()
+    options, catalog = bootstrap.kafka_options(settings), bootstrap.catalog(settings)
+    if dry_run:
+        states = asyncio.run(compare_topics(options, catalog))
+        names = [state.topic for state in states if state.presence is Presence.MISSING]
+    else:
+        names = asyncio.run(create_topics(options, catalog, replication_factor=replication or -1))
+    if as_json:
+        _print_json(names)
+        return
+    for name in names:
+        click.echo(name)
+    err.print(f"{'would create' if dry_run else 'created'} {len(names)} of {len(catalog.topics)}")
+
+
+@topics.command()
+@_json_option
+def check(*, as_json: bool) -> None:
+    """Compare the cluster with topics.yaml; exits 1 if they differ.
+
+    Says of each topic whether it exists, has enough partitions, keeps records as long and as
+    large as it should, and whether the broker lets us describe it.
+    """
+    settings = bootstrap.load_settings()
+    states = asyncio.run(
+        compare_topics(bootstrap.kafka_options(settings), bootstrap.catalog(settings))
+    )
+    if as_json:
+        _print_json([_as_json(state) for state in states])
+    else:
+        _show(states)
+    if any(state.differences for state in states):
+        raise SystemExit(FAILED)
+
+
+def _show(states: Sequence[TopicState]) -> None:
+    out.print(_state_table(states))
+    for state in states:
+        for words in state.differences:
+            click.echo(f"{state.name}: {words}")
+        for words in state.unchecked:
+            click.echo(f"{state.name}: not checked: {words}", err=True)
+
+
+def _catalog_table(catalog: TopicCatalog) -> Table:
+    table = _table("partitions", "kept", "cleanup")
+    for name, topic in catalog.topics.items():
+        where, partitions = escape(catalog.on_broker(name)), str(topic.partitions)
+        table.add_row(name, where, partitions, _duration(topic.retention_ms), topic.cleanup)
+    return table
+
+
+def _state_table(states: Sequence[TopicState]) -> Table:
+    table = _table("partitions", "state")
+    for state in states:
+        found = "-" if state.partitions_found is None else state.partitions_found
+        verdict = "[red]differs[/]" if state.differences else "[green]ok[/]"
+        partitions = f"{found} of {state.partitions_wanted}"
+        table.add_row(state.name, escape(state.topic), partitions, verdict)
+    return table
+
+
+def _table(*further_columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("topic", overflow="fold")
+    for column in further_columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _duration(retention_ms: int) -> str:
+    return "for ever" if retention_ms < 0 else f"{retention_ms / 86_400_000:g} days"
+
+
+def _as_json(state: TopicState) -> dict[str, object]:
+    right = state.needed_right
+    return asdict(state) | {"needed_right": None if right is None else right.name.lower()}
+
+
+def _print_json(document: object) -> None:
+    click.echo(json.dumps(document, indent=2))

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llm_worker.adapters.kafka.topic_metadata import Right, rights_in
+from llm_worker.adapters.kafka.topic_state import (
+    FoundTopic,
+    Presence,
+    TopicState,
+    compare_topic,
+)
+from llm_worker.contracts.topics import load_topics
+from llm_worker.contracts.vocabulary import TopicName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = TopicName.COMPARISON_REQUESTED
+_WANTED = load_topics()[_NAME]
+_ALL_RIGHTS = frozenset(Right)
+
+
+def _compared(
+    *,
+    name: TopicName = _NAME,
+    partitions: int = _WANTED.partitions,
+    config: Mapping[str, str] | None = _WANTED.config(),
+    rights: frozenset[Right] | None = _ALL_RIGHTS,
+) -> TopicState:
+    found = FoundTopic(
+        presence=Presence.PRESENT, partitions=partitions, config=config, rights=rights
+    )
+    return compare_topic(name, "t.requests", _WANTED, found)
+
+
+def test_topic_as_wanted_has_no_differences() -> None:
+    state = _compared()
+    assert state.differences == ()
+    assert state.unchecked == ()
+    assert state.is_granted is True
+
+
+def test_missing_topic_is_to_be_created() -> None:
+    state = compare_topic(_NAME, "t.requests", _WANTED, FoundTopic(presence=Presence.MISSING))
+    assert state.differences == ("missing: run `llm-worker topics create`",)
+    assert state.partitions_found is None
+
+
+def test_denied_describe_is_a_difference_that_says_so() -> None:
+    state = compare_topic(_NAME, "t.requests", _WANTED, FoundTopic(presence=Presence.HIDDEN))
+    assert state.differences == (
+        "describe is denied: grant Describe on t.requests to this principal",
+    )
+
+
+def test_fewer_partitions_are_a_difference_with_its_command() -> None:
+    [difference] = _compared(partitions=3).differences
+    assert difference == (
+        "3 partitions instead of 12: "
+        "run `kafka-topics.sh --alter --topic t.requests --partitions 12`"
+    )
+
+
+def test_more_partitions_are_no_difference() -> None:
+    assert _compared(partitions=24).differences == ()
+
+
+def test_each_differing_setting_is_named_with_its_command() -> None:
+    config = _WANTED.config() | {"retention.ms": "1", "max.message.bytes": "1000"}
+    retention, size = _compared(config=config).differences
+    assert "retention.ms is 1 instead of 259200000" in retention
+    assert "--add-config retention.ms=259200000" in retention
+    assert "max.message.bytes is 1000 instead of 4194304" in size
+
+
+def test_setting_that_the_broker_hides_is_unchecked_and_no_difference() -> None:
+    state = _compared(config=None)
+    assert state.differences == ()
+    [unchecked] = state.unchecked
+    assert unchecked.startswith("retention, cleanup and max.message.bytes: ")
+    assert "grant DescribeConfigs on t.requests" in unchecked
+
+
+def test_worker_reads_requests_and_writes_results() -> None:
+    only_write, only_read = frozenset({Right.WRITE}), frozenset({Right.READ})
+    assert _compared(rights=only_write).is_granted is False
+    assert _compared(rights=only_read).is_granted is True
+    result = TopicName.COMPARISON_RESULT
+    assert _compared(name=result, rights=only_read).is_granted is False
+    assert _compared(name=result, rights=only_write).is_granted is True
+
+
+def test_topic_that_the_worker_does_not_use_needs_no_right() -> None:
+    state = _compared(name=TopicName.SPEND_STATE, rights=frozenset())
+    assert state.needed_right is None
+    assert state.is_granted is None
+
+
+def test_rights_that_the_broker_does_not_tell_are_unknown() -> None:
+    assert _compared(rights=None).is_granted is None
+
+
+def test_rights_are_read_from_the_bit_field() -> None:
+    assert rights_in(1 << 3 | 1 << 8) == frozenset({Right.READ, Right.DESCRIBE})
+    assert rights_in(0) == frozenset()
+    assert rights_in(-(2**31)) is None
