@@ -1,0 +1,98 @@
+"""The command `llm-worker`: its subcommands, its consoles, and how failures are told.
+
+Exit codes: 0 done, 1 failed, 2 wrong use. Data goes to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+from rich.console import Console
+from typing_extensions import override
+
+from llm_worker import __version__
+
+FAILED = 1
+WRONG_USE = 2
+
+out = Console(highlight=False)
+"""Data for people, to stdout. JSON for programs goes through `click.echo`, which never wraps."""
+
+err = Console(stderr=True, highlight=False)
+"""Everything else, to stderr."""
+
+COMMANDS = {
+    "compare": ("llm_worker.cli.compare", "Compare two essays, through Kafka."),
+    "demo": ("llm_worker.cli.demo", "Rank twelve sample essays on an embedded Kafka."),
+    "dev": ("llm_worker.cli.processes", "Run broker, cache and worker on this machine."),
+    "doctor": ("llm_worker.cli.doctor", "Check everything the worker needs; say what to do."),
+    "schemas": ("llm_worker.cli.schemas", "Export the events' JSON Schemas, or check them."),
+    "submit": ("llm_worker.cli.submit", "Send many requests from a file of JSON Lines."),
+    "tail": ("llm_worker.cli.tail", "Follow events as they come."),
+    "topics": ("llm_worker.cli.topics", "Compare topics.yaml with the cluster; create topics."),
+    "worker": ("llm_worker.cli.processes", "Consume requests, buy verdicts, publish results."),
+}
+"""Each subcommand with the module that defines it under its name, and its line in the help."""
+
+# By name, so that the help need not import what could raise them. What else a person can do
+# about it follows the error's own text.
+_EXPECTED = {
+    "llm_worker.settings.loading.SettingsError": (WRONG_USE, "Every setting: docs/settings.md"),
+    "llm_worker.client.errors.ClientError": (FAILED, ""),
+    "llm_worker.client.errors.UnreachableError": (
+        FAILED,
+        "Set LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS; `llm-worker doctor` says more.",
+    ),
+    "llm_worker.adapters.kafka.topics.ClusterError": (FAILED, ""),
+    "llm_worker.dev.leashed.EmbeddedServerError": (FAILED, ""),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand only when it is used, and tells failures in one line."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            known = _known(error)
+            if known is None:
+                raise
+            exit_code, remedy = known
+            raise _Told(f"{error}\n{remedy}".rstrip(), exit_code) from error
+
+
+class _Told(click.ClickException):
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def _known(error: Exception) -> tuple[int, str] | None:
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    return next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="llm-worker")
+def cli() -> None:
+    """Buy comparison verdicts from LLM providers for requests on Kafka, and lose none."""

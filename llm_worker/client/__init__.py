@@ -1,0 +1,1 @@
+"""What callers import: submit comparison requests, await their results."""

@@ -1,0 +1,125 @@
+"""Reading topics without a consumer group: nobody else gets fewer records for it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from llm_worker.client.errors import MissingTopicError, translated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+
+    from aiokafka import ConsumerRecord
+
+_PATIENCE_MS = 1000
+# Else the broker answers for each single record, and asking is most of what we do.
+_FETCH_BYTES = 65_536
+_FETCH_WAIT_MS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRecord:
+    """A record as it lies on its topic; `written_at` is the record's own timestamp."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    written_at: datetime
+
+
+async def follow(
+    kafka: Mapping[str, Any], topics: Collection[str], *, from_start: bool
+) -> AsyncGenerator[TopicRecord]:
+    """Give the records of topics as they come, for ever: in order within each partition.
+
+    Raises:
+        UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
+    """
+    async with reader(kafka, topics, from_start=from_start) as consumer:
+        while True:
+            for record in await next_records(consumer, kafka):
+                yield TopicRecord(
+                    topic=record.topic,
+                    key=record.key,
+                    value=record.value,
+                    headers=tuple(record.headers),
+                    written_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+                )
+
+
+@asynccontextmanager
+async def reader(
+    kafka: Mapping[str, Any], topics: Collection[str], *, from_start: bool = False
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Open a consumer of all partitions that gets what is written from now on, or everything.
+
+    "Now" is fixed on entry. Partitions that are added to a topic later are not read.
+
+    Raises:
+        UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
+    """
+    consumer = AIOKafkaConsumer(
+        **kafka,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_min_bytes=_FETCH_BYTES,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+    )
+    try:
+        with translated(kafka):
+            await consumer.start()
+            await _position(consumer, topics, from_start=from_start)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def next_records(
+    consumer: AIOKafkaConsumer, kafka: Mapping[str, Any]
+) -> list[ConsumerRecord]:
+    """Wait a little for records; an empty list means that none came."""
+    with translated(kafka):
+        batches = await consumer.getmany(timeout_ms=_PATIENCE_MS)
+    return [record for records in batches.values() for record in records]
+
+
+async def require_topics(consumer: AIOKafkaConsumer, topics: Collection[str]) -> None:
+    """Check that topics exist; asking for one that does not would take aiokafka 40 seconds.
+
+    Raises:
+        MissingTopicError: Not all do.
+    """
+    missing = sorted(set(topics) - await consumer.topics())
+    if missing:
+        raise MissingTopicError(
+            f"not on the broker: {', '.join(missing)}; create them with `llm-worker topics create`"
+        )
+
+
+async def _position(
+    consumer: AIOKafkaConsumer, topics: Collection[str], *, from_start: bool
+) -> None:
+    await require_topics(consumer, topics)
+    partitions = [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in await _partitions_of(consumer, topic)
+    ]
+    consumer.assign(partitions)
+    # The offsets themselves, not "the end": that would be looked up later, after our first send.
+    find = consumer.beginning_offsets if from_start else consumer.end_offsets
+    for partition, offset in (await find(partitions)).items():
+        consumer.seek(partition, offset)
+
+
+async def _partitions_of(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    # Not public, but the public way to the partitions of a topic is to subscribe to it first.
+    found: set[int] = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001
+    return found

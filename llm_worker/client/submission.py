@@ -1,0 +1,98 @@
+"""A request on its way out, and its result on the way back, as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from pydantic import ValidationError
+
+from llm_worker.client.errors import UnreadableResultError
+from llm_worker.contracts.envelope import EventEnvelope
+from llm_worker.contracts.request import LLMComparisonRequestV1
+from llm_worker.contracts.result import LLMComparisonResultV1
+from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from llm_worker.contracts.topics import TopicCatalog
+
+_RequestEnvelope = EventEnvelope[LLMComparisonRequestV1]
+_ResultEnvelope = EventEnvelope[LLMComparisonResultV1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A request with its identity.
+
+    The same `event_id` with the same request is one and the same request to the worker, however
+    often it is sent. Without a `correlation_id`, here or in the request, the event id serves.
+    """
+
+    request: LLMComparisonRequestV1
+    event_id: UUID = field(default_factory=uuid4)
+    correlation_id: UUID | None = None
+    lane: Lane = Lane.NORMAL
+
+    @property
+    def key(self) -> bytes:
+        """The record's key, of the request and of its result."""
+        return str(self.joined_by).encode()
+
+    @property
+    def joined_by(self) -> UUID:
+        """The correlation id that the envelope carries."""
+        return self.correlation_id or self.request.correlation_id or self.event_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """What is sent."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+def render(
+    submission: Submission, topics: TopicCatalog, *, source_service: str, now: datetime
+) -> RequestRecord:
+    """Write a submission down."""
+    name = REQUEST_TOPICS[submission.lane]
+    event_type = topics[name].name
+    envelope = _RequestEnvelope.model_construct(
+        event_id=submission.event_id,
+        event_type=event_type,
+        event_timestamp=now,
+        source_service=source_service,
+        schema_version=1,
+        correlation_id=submission.joined_by,
+        data_schema_uri=None,
+        data=submission.request,
+        metadata=None,
+    )
+    return RequestRecord(
+        topic=topics.on_broker(name),
+        key=submission.key,
+        value=envelope.__pydantic_serializer__.to_json(envelope),
+        headers=[("correlation_id", submission.key), ("event_type", event_type.encode())],
+    )
+
+
+def read_result(value: bytes | None) -> LLMComparisonResultV1:
+    """Read a result off its record.
+
+    Raises:
+        UnreadableResultError: It is not one.
+    """
+    try:
+        return _ResultEnvelope.model_validate_json(value or b"").data
+    except ValidationError as error:
+        fields = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
+        raise UnreadableResultError(
+            f"a result cannot be read ({', '.join(fields) or 'not JSON'}): "
+            "use a client as new as the worker"
+        ) from None

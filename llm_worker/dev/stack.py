@@ -1,0 +1,149 @@
+"""A whole installation on this machine: embedded broker, topics, and a worker as a child."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+from llm_worker.adapters.kafka.topics import create_topics
+from llm_worker.dev.kafka import EmbeddedKafka
+from llm_worker.dev.leashed import EmbeddedServerError, LeashedProcess, free_ports, require_free
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from llm_worker.contracts.topics import TopicCatalog
+
+_READY_TIMEOUT_S = 90.0
+_PROBE_TIMEOUT_S = 2.0
+_POLL_S = 0.1
+_DRAIN_TIMEOUT_S = 10.0
+_LOG_LINES_IN_ERROR = 15
+
+
+class LocalStack:
+    """Broker, topics and a worker, for as long as the context lasts. Its methods block.
+
+    They block so that Ctrl-C interrupts them at any moment; enter it outside of an event loop.
+    Neither broker nor worker outlives this process, whichever way it ends.
+
+    Entering raises `EmbeddedServerError`, with the end of a log, if something does not come up,
+    and `ClusterError` if the topics cannot be created; nothing runs then.
+
+    Args:
+        directory: The caller's, for records and logs; created if need be, never removed.
+        catalog: The topics to create, as the worker will name them too.
+        environment: Settings of the worker. Not for secrets: other users can read them.
+        inherit_environment: Whether the worker also sees the environment of this process.
+        kafka_port: A free one if not given.
+        web_port: Of the worker's health pages; a free one if not given.
+        report: Told what is going on, a line at a time.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword-only, and most have a default
+        self,
+        directory: Path,
+        *,
+        catalog: TopicCatalog,
+        environment: Mapping[str, str],
+        inherit_environment: bool,
+        kafka_port: int | None = None,
+        web_port: int | None = None,
+        report: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self._directory = directory.absolute()
+        self._catalog = catalog
+        self._environment = environment
+        self._inherit_environment = inherit_environment
+        self._web_port = web_port or free_ports(1)[0]
+        self._report = report
+        self._kafka = EmbeddedKafka(directory, port=kafka_port, report=report)
+        self._running = ExitStack()
+
+    @property
+    def kafka_options(self) -> dict[str, Any]:
+        """Connection arguments as every aiokafka client takes them."""
+        return {"bootstrap_servers": self._kafka.bootstrap_servers}
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The broker's address."""
+        return self._kafka.bootstrap_servers
+
+    @property
+    def web_url(self) -> str:
+        """Where the worker answers HTTP, without a slash at the end."""
+        return f"http://127.0.0.1:{self._web_port}"
+
+    @property
+    def worker_log(self) -> Path:
+        """What the worker logs."""
+        return self._directory / "worker.log"
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            self._report("starting Apache Kafka")
+            starting.enter_context(self._kafka)
+            self._report("creating topics")
+            asyncio.run(create_topics(self.kafka_options, self._catalog, replication_factor=1))
+            self._report("starting the worker")
+            require_free(self._web_port)
+            worker = LeashedProcess(self._worker_command(), log=self.worker_log)
+            starting.callback(worker.stop, timeout_s=_DRAIN_TIMEOUT_S)
+            self._wait_until_ready(worker)
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._running.close()
+
+    def _worker_command(self) -> list[str]:
+        settings = {
+            "LLM_WORKER_KAFKA__TOPIC_PREFIX": self._catalog.prefix,
+            "LLM_WORKER_WEB__HOST": "127.0.0.1",
+            "LLM_WORKER_WEB__PORT": str(self._web_port),
+            **self._environment,
+            "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            # Given under its other name in an inherited environment, it would contradict.
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+        }
+        clean = [] if self._inherit_environment else ["-i"]
+        assignments = [f"{name}={value}" for name, value in settings.items()]
+        return ["/usr/bin/env", *clean, *assignments, sys.executable, "-m", "llm_worker", "worker"]
+
+    def _wait_until_ready(self, worker: LeashedProcess) -> None:
+        deadline_s = time.monotonic() + _READY_TIMEOUT_S
+        while not _answers(f"{self.web_url}/readyz"):
+            if not worker.is_running:
+                raise EmbeddedServerError(f"the worker ended; {self._end_of_log()}")
+            if time.monotonic() > deadline_s:
+                raise EmbeddedServerError(
+                    f"the worker was not ready within {_READY_TIMEOUT_S:.0f} s; "
+                    f"{self._end_of_log()}"
+                )
+            time.sleep(_POLL_S)
+
+    def _end_of_log(self) -> str:
+        lines = self.worker_log.read_text("utf-8", errors="replace").splitlines()
+        shown = "\n  ".join(lines[-_LOG_LINES_IN_ERROR:])
+        return f"the end of its log, {self.worker_log}:\n  {shown}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT_S):  # noqa: S310 - ours, http
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from llm_worker.adapters.kafka.topics import create_topics
+from llm_worker.client.comparison import ComparisonClient
+from llm_worker.client.errors import (
+    KafkaRefusalError,
+    MissingTopicError,
+    NoAnswerError,
+    UnreachableError,
+)
+from llm_worker.client.reading import follow
+from llm_worker.client.submission import Submission
+from llm_worker.contracts.envelope import EventEnvelope
+from llm_worker.contracts.request import LLMComparisonRequestV1
+from llm_worker.contracts.result import LLMComparisonResultV1, TokenUsage
+from llm_worker.contracts.topics import load_topics
+from llm_worker.contracts.vocabulary import Lane, ProviderName, TopicName, Winner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from llm_worker.client.reading import TopicRecord
+    from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.dev.kafka import EmbeddedKafka
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+REQUEST = LLMComparisonRequestV1(user_prompt="which?", essay_a="one", essay_b="two")
+
+
+class Judge:
+    """Stands for a worker: hands requests over as they come, and answers when told to."""
+
+    def __init__(self, producer: AIOKafkaProducer, topics: TopicCatalog) -> None:
+        self._producer = producer
+        self._reply_topic = topics.on_broker(TopicName.COMPARISON_RESULT)
+        self.requests: asyncio.Queue[TopicRecord] = asyncio.Queue()
+
+    async def next_requests(self, count: int) -> list[TopicRecord]:
+        async with asyncio.timeout(60):
+            return [await self.requests.get() for _ in range(count)]
+
+    async def answer(self, record: TopicRecord) -> None:
+        envelope = EventEnvelope[LLMComparisonRequestV1].model_validate_json(record.value or b"")
+        value = an_answer(envelope.event_id, envelope.correlation_id)
+        await self._producer.send_and_wait(self._reply_topic, value, key=record.key)
+
+    async def answer_everything(self) -> None:
+        while True:
+            await self.answer(await self.requests.get())
+
+
+def an_answer(event_id: UUID, correlation_id: UUID) -> bytes:
+    result = LLMComparisonResultV1(
+        request_id=str(event_id),
+        correlation_id=correlation_id,
+        winner=Winner.A,
+        justification="because",
+        confidence=3,
+        provider=ProviderName.MOCK,
+        model="m",
+        response_time_ms=1,
+        token_usage=TokenUsage(),
+        cost_estimate=0,
+        cost_known=True,
+        cached=False,
+        attempts=1,
+        requested_at=NOW,
+        completed_at=NOW,
+        request_metadata={},
+    )
+    envelope = EventEnvelope[LLMComparisonResultV1](
+        event_id=uuid4(),
+        event_type="t",
+        event_timestamp=NOW,
+        source_service="judge",
+        correlation_id=correlation_id,
+        data=result,
+    )
+    return envelope.model_dump_json().encode()
+
+
+@pytest.fixture
+async def topics(kafka: EmbeddedKafka) -> TopicCatalog:
+    catalog = load_topics(prefix=f"client-{uuid4().hex[:8]}.")
+    await create_topics(connection(kafka), catalog, replication_factor=1)
+    return catalog
+
+
+@pytest.fixture
+async def judge(kafka: EmbeddedKafka, topics: TopicCatalog) -> AsyncIterator[Judge]:
+    async with (
+        AIOKafkaProducer(**connection(kafka)) as producer,
+        running(Judge(producer, topics), kafka, topics) as judge,
+    ):
+        yield judge
+
+
+@asynccontextmanager
+async def running(judge: Judge, kafka: EmbeddedKafka, topics: TopicCatalog) -> AsyncIterator[Judge]:
+    lanes = [TopicName.COMPARISON_REQUESTED, TopicName.COMPARISON_REQUESTED_BULK]
+
+    async def pull() -> None:
+        names = [topics.on_broker(lane) for lane in lanes]
+        async with aclosing(follow(connection(kafka), names, from_start=True)) as records:
+            async for record in records:
+                judge.requests.put_nowait(record)
+
+    async with asyncio.TaskGroup() as tasks:
+        pulling = tasks.create_task(pull())
+        yield judge
+        pulling.cancel()
+
+
+@pytest.fixture
+async def client(kafka: EmbeddedKafka, topics: TopicCatalog) -> AsyncIterator[ComparisonClient]:
+    async with ComparisonClient(connection(kafka), topics, max_outstanding=20) as client:
+        yield client
+
+
+@pytest.fixture
+async def answered(judge: Judge) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        answering = tasks.create_task(judge.answer_everything())
+        yield
+        answering.cancel()
+
+
+def connection(kafka: EmbeddedKafka) -> dict[str, object]:
+    return {"bootstrap_servers": kafka.bootstrap_servers}
+
+
+def submissions(count: int) -> Iterable[Submission]:
+    return (Submission(request=REQUEST) for _ in range(count))
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize("lane", Lane)
+async def test_compare_gets_the_result_of_its_own_request(
+    client: ComparisonClient, lane: Lane
+) -> None:
+    event_id, correlation_id = uuid4(), uuid4()
+
+    result = await client.compare(
+        REQUEST, event_id=event_id, correlation_id=correlation_id, lane=lane, timeout_s=60
+    )
+
+    assert result.request_id == str(event_id)
+    assert result.correlation_id == correlation_id
+
+
+@pytest.mark.usefixtures("answered")
+async def test_many_requests_each_get_one_result_and_nothing_stays(
+    client: ComparisonClient,
+) -> None:
+    sent = [Submission(request=REQUEST) for _ in range(300)]
+
+    results = [result.request_id async for result in client.submit_many(sent)]
+
+    assert sorted(results) == sorted(str(submission.event_id) for submission in sent)
+    assert len(client._outstanding) == 0
+
+
+@pytest.mark.usefixtures("answered")
+async def test_callers_side_by_side_get_their_own_results(client: ComparisonClient) -> None:
+    results = await asyncio.gather(
+        *(client.compare(REQUEST, event_id=UUID(int=n), timeout_s=60) for n in range(30))
+    )
+
+    assert [result.request_id for result in results] == [str(UUID(int=n)) for n in range(30)]
+
+
+async def test_results_come_in_order_of_arrival(client: ComparisonClient, judge: Judge) -> None:
+    results = client.submit_many(submissions(2))
+    first_result = asyncio.ensure_future(anext(results))
+    first, second = await judge.next_requests(2)
+
+    await judge.answer(second)
+    assert str((await first_result).correlation_id).encode() == second.key
+    await judge.answer(first)
+
+    assert [str(result.correlation_id).encode() async for result in results] == [first.key]
+
+
+async def test_no_more_than_the_bound_is_outstanding(
+    client: ComparisonClient, judge: Judge
+) -> None:
+    drawn = 0
+
+    def endless() -> Iterable[Submission]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield Submission(request=REQUEST)
+
+    async with aclosing(client.submit_many(endless())) as results:
+        waiting = asyncio.ensure_future(anext(results))
+        first, *_ = await judge.next_requests(20)
+        assert len(client._outstanding) == 20
+        await judge.answer(first)
+        await waiting
+        assert drawn == 21, "one more was drawn, and waits for room"
+    assert len(client._outstanding) == 0
+
+
+async def test_answer_from_before_we_came_is_not_read(
+    kafka: EmbeddedKafka, topics: TopicCatalog, judge: Judge
+) -> None:
+    again = Submission(request=REQUEST)
+    async with ComparisonClient(connection(kafka), topics) as early:
+        await early.publish([again])
+        await judge.answer((await judge.next_requests(1))[0])
+
+    async with ComparisonClient(connection(kafka), topics) as late:
+        with pytest.raises(NoAnswerError, match="1 outstanding: check that a worker runs"):
+            await late.compare(REQUEST, event_id=again.event_id, timeout_s=1)
+
+
+async def test_publish_returns_when_the_broker_holds_everything(
+    client: ComparisonClient, judge: Judge
+) -> None:
+    assert await client.publish(submissions(45)) == 45
+
+    assert len(await judge.next_requests(45)) == 45
+    assert len(client._outstanding) == 0
+
+
+@pytest.mark.usefixtures("answered")
+async def test_request_larger_than_a_batch_is_sent(client: ComparisonClient) -> None:
+    request = LLMComparisonRequestV1(user_prompt="x" * 3_000_000)
+
+    await client.compare(request, timeout_s=60)
+
+
+async def test_request_larger_than_the_topic_takes_is_refused(client: ComparisonClient) -> None:
+    request = LLMComparisonRequestV1(user_prompt="x" * 4_300_000)
+
+    with pytest.raises(KafkaRefusalError, match="MessageSizeTooLarge"):
+        await client.compare(request, timeout_s=60)
+    with pytest.raises(KafkaRefusalError, match="MessageSizeTooLarge"):
+        await client.publish([Submission(request=request)])
+    assert len(client._outstanding) == 0
+
+
+async def test_missing_topics_are_named_at_once(kafka: EmbeddedKafka) -> None:
+    nowhere = load_topics(prefix="nowhere.")
+
+    with pytest.raises(MissingTopicError, match=r"nowhere\..*comparison_result.*topics create"):
+        async with ComparisonClient(connection(kafka), nowhere):
+            pass
+
+
+async def test_broker_that_is_not_there_is_named() -> None:
+    nobody = {"bootstrap_servers": "127.0.0.1:1"}
+
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1"):
+        async with ComparisonClient(nobody, load_topics()):
+            pass
+
+
+async def test_follow_begins_now_or_at_the_start(
+    kafka: EmbeddedKafka, topics: TopicCatalog, client: ComparisonClient
+) -> None:
+    name = topics.on_broker(TopicName.COMPARISON_REQUESTED)
+    old, new = Submission(request=REQUEST), Submission(request=REQUEST)
+    await client.publish([old])
+
+    async with (
+        aclosing(follow(connection(kafka), [name], from_start=True)) as from_start,
+        aclosing(follow(connection(kafka), [name], from_start=False)) as from_now,
+    ):
+        assert (await anext(from_start)).key == old.key
+        coming = asyncio.ensure_future(anext(from_now))
+        while not coming.done():  # until it has found out what "now" is
+            await client.publish([new])
+            await asyncio.wait([coming], timeout=0.5)
+        record = await coming
+
+    assert (record.topic, record.key) == (name, new.key)
+    assert dict(record.headers)["correlation_id"] == new.key

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ESSAYS = 12
+TIMEOUT_S = 170
+MOMENTS = {
+    "Kafka starts": "starting Apache Kafka",
+    "the worker starts": "starting the worker",
+    "essays are compared": "comparing 66 pairs",
+}
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
+    """The demo, with a directory of its own for temporary files."""
+    with psutil.Popen(
+        [sys.executable, "-m", "llm_worker", "demo"],
+        cwd=tmp_path,
+        env={"TMPDIR": str(tmp_path), "LLM_WORKER_KAFKA__TOPIC_PREFIX": "somebody-elses."},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def test_demo_ranks_the_essays_and_leaves_nothing_behind(
+    demo: psutil.Popen, tmp_path: Path
+) -> None:
+    seen = watch_until(demo, MOMENTS["essays are compared"])
+    shown, _ = demo.communicate(timeout=TIMEOUT_S)
+
+    assert demo.returncode == 0
+    assert all(f" {place} " in shown for place in range(1, ESSAYS + 1))
+    assert shown.count("of 5: Essay") == 3
+    assert "verdicts, " in shown
+    assert "USD 0: the mock is free" in shown
+    assert "compare A.txt B.txt" in shown
+    assert_gone(seen, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("moment", "end"),
+    [*((moment, signal.SIGINT) for moment in MOMENTS), ("the worker starts", signal.SIGTERM)],
+)
+def test_stopped_demo_is_done_and_leaves_nothing_behind(
+    demo: psutil.Popen, tmp_path: Path, moment: str, end: signal.Signals
+) -> None:
+    seen = watch_until(demo, MOMENTS[moment])
+
+    demo.send_signal(end)
+    _, said = demo.communicate(timeout=TIMEOUT_S)
+
+    assert demo.returncode == 0
+    assert said.rstrip().endswith("stopped")
+    assert "Traceback" not in said
+    assert_gone(seen, tmp_path)
+
+
+def test_killed_demo_takes_its_processes_along(demo: psutil.Popen) -> None:
+    seen = watch_until(demo, MOMENTS["essays are compared"])
+    assert any("worker" in process.cmdline() for process in seen)
+
+    demo.kill()
+
+    deadline = time.monotonic() + TIMEOUT_S
+    while any(is_alive(process) for process in seen):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.05)
+
+
+def watch_until(demo: psutil.Popen, line: str) -> list[psutil.Process]:
+    """Wait for a line on stderr; give the processes that the demo has by then."""
+    for said in demo.stderr:
+        if line in said:
+            break
+    else:
+        raise AssertionError(f"the demo ended without {line!r}")
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (children := demo.children(recursive=True)):
+        assert time.monotonic() < deadline, "it has started no process"
+        time.sleep(0.01)
+    return list(children)
+
+
+def assert_gone(seen: list[psutil.Process], temporary: Path) -> None:
+    assert seen
+    assert [process for process in seen if is_alive(process)] == []
+    assert list(temporary.iterdir()) == []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        # A zombie is dead; in a container there may be nobody to reap it.
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

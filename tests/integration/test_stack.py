@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from llm_worker.contracts.topics import load_topics
+from llm_worker.dev.leashed import EmbeddedServerError
+from llm_worker.dev.stack import LocalStack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_worker_that_does_not_start_is_an_error_with_the_end_of_its_log(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    stack = LocalStack(
+        tmp_path,
+        catalog=load_topics(),
+        environment={"LLM_WORKER_NONSENSE": "1"},
+        inherit_environment=False,
+    )
+
+    with pytest.raises(EmbeddedServerError, match=r"(?s)the worker ended.*LLM_WORKER_NONSENSE"):
+        stack.__enter__()
+
+    assert set(psutil.Process().children(recursive=True)) == before

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+import pytest
+
+from llm_worker.client.errors import UnreadableResultError
+from llm_worker.client.submission import Submission, read_result, render
+from llm_worker.contracts.envelope import EventEnvelope
+from llm_worker.contracts.request import LLMComparisonRequestV1
+from llm_worker.contracts.topics import load_topics
+from llm_worker.contracts.vocabulary import Lane
+
+ONE = UUID("00000000-0000-4000-8000-000000000001")
+TWO = UUID("00000000-0000-4000-8000-000000000002")
+THREE = UUID("00000000-0000-4000-8000-000000000003")
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TOPICS = load_topics(prefix="tenant.")
+REQUEST = LLMComparisonRequestV1(user_prompt="which?", essay_a="röd", essay_b="blå")
+
+
+def test_event_id_joins_what_has_no_correlation_id() -> None:
+    assert Submission(request=REQUEST, event_id=ONE).joined_by == ONE
+
+
+def test_own_correlation_id_wins_over_the_requests_and_that_over_the_event_id() -> None:
+    request = REQUEST.model_copy(update={"correlation_id": TWO})
+
+    assert Submission(request=request, event_id=ONE).joined_by == TWO
+    assert Submission(request=request, event_id=ONE, correlation_id=THREE).joined_by == THREE
+
+
+@pytest.mark.parametrize(
+    ("lane", "name"),
+    [(Lane.NORMAL, "comparison_requested"), (Lane.BULK, "comparison_requested_bulk")],
+)
+def test_record_lies_on_its_lanes_topic_with_key_and_headers(lane: Lane, name: str) -> None:
+    submission = Submission(request=REQUEST, event_id=ONE, correlation_id=TWO, lane=lane)
+
+    record = render(submission, TOPICS, source_service="cj", now=NOW)
+
+    assert record.topic == f"tenant.huleedu.llm_provider.{name}.v1"
+    assert record.key == str(TWO).encode()
+    assert record.headers == [
+        ("correlation_id", str(TWO).encode()),
+        ("event_type", f"huleedu.llm_provider.{name}.v1".encode()),
+    ]
+
+
+def test_value_is_the_whole_envelope_in_utf_8() -> None:
+    submission = Submission(request=REQUEST, event_id=ONE, correlation_id=TWO)
+
+    value = render(submission, TOPICS, source_service="cj", now=NOW).value
+
+    assert "röd".encode() in value
+    assert orjson.loads(value).keys() == EventEnvelope.model_fields.keys()
+    envelope = EventEnvelope[LLMComparisonRequestV1].model_validate_json(value)
+    assert envelope == EventEnvelope[LLMComparisonRequestV1](
+        event_id=ONE,
+        event_type="huleedu.llm_provider.comparison_requested.v1",
+        event_timestamp=NOW,
+        source_service="cj",
+        correlation_id=TWO,
+        data=REQUEST,
+    )
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\xff", b"{}", b'{"data": {"winner": "a secret"}}'])
+def test_what_is_no_result_is_an_error_that_quotes_nothing(value: bytes | None) -> None:
+    with pytest.raises(UnreadableResultError, match="as new as the worker") as caught:
+        read_result(value)
+
+    assert "secret" not in str(caught.value)
