@@ -15,6 +15,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) ## Make .venv from the lock file
+	@:
 
 $(INSTALLED): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -27,8 +28,10 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(INSTALLED) ## Rank twelve essays on an embedded Kafka; ends by itself
-	@$(BIN)/llm-worker demo
+# In a terminal, a job of its own (-m): or Ctrl-C would also hit make, which then cannot end with 0.
+demo: ## Rank twelve essays on an embedded Kafka; ends by itself
+	@if [ -t 0 ]; then bash -mc '$(MAKE) venv && $(BIN)/llm-worker demo || test $$? -eq 130'; \
+	else $(MAKE) venv && $(BIN)/llm-worker demo; fi
 
 check: $(INSTALLED) ## Format, lint, types, import contracts, schemas, unit tests: before each commit
 	@$(MAKE) -j 2 --keep-going --output-sync=target \
