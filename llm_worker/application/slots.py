@@ -58,9 +58,10 @@ class RunningSlots:
             async with asyncio.timeout_at(until_s):
                 return await turn
         except TimeoutError:
-            return Grant.EXPIRED
+            # Granted in the very moment of the deadline: the slot is ours, and must be given back.
+            return turn.result() if _is_settled(turn) else Grant.EXPIRED
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.result() is Grant.GRANTED:
+            if _is_settled(turn) and turn.result() is Grant.GRANTED:
                 self.release(lane)
             raise
 
@@ -101,3 +102,7 @@ def _settle(turn: asyncio.Future[Grant], grant: Grant) -> bool:
         return False
     turn.set_result(grant)
     return True
+
+
+def _is_settled(turn: asyncio.Future[Grant]) -> bool:
+    return turn.done() and not turn.cancelled()

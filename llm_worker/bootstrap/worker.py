@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,12 @@ from llm_worker.contracts.vocabulary import Lane, ProviderName, TopicName
 from llm_worker.domain.breaker import CircuitBreaker
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiohttp.web import RouteDef
+
+    from llm_worker.adapters.kafka.producers import ProducerLine
+    from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.settings import Settings
 
 WINDOW_PER_SLOT = 10
@@ -43,11 +50,15 @@ WINDOW_PER_SLOT = 10
 OUTCOME_MEMORY_BYTES = 32 * 1024 * 1024
 _EXIT_GRACE_S = 45.0
 _EXIT_FORCED = 75
+_COLLECT_AFTER = 20_000
 
 
 def run_worker(settings: Settings) -> int:
     """Run the worker until SIGTERM or SIGINT; give the exit code."""
     setup_logging(settings.log.level, settings.log.format)
+    # What was imported lives for ever, and a comparison leaves no cycles: look for them rarely.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = _Process(
@@ -86,68 +97,24 @@ def build_worker(settings: Settings) -> DeliveryApp:
     clock, topics, metrics = SystemClock(), catalog(settings), Metrics()
     telemetry = WorkerTelemetry(metrics, clock)
     slots = RunningSlots(settings.max_in_flight, tuple(Lane))
-    own, foreign = producer_line(kafka_options(settings)), producer_line(kafka_options(settings))
-    breaker = CircuitBreaker(
-        failure_threshold=settings.breaker.failure_threshold,
-        recovery_timeout_s=settings.breaker.recovery_timeout_s,
-    )
+    own, breaker = producer_line(kafka_options(settings)), _breaker(settings)
     publisher = KafkaPublisher(
         own=own,
-        foreign=foreign,
+        foreign=producer_line(kafka_options(settings)),
         breaker=breaker,
         clock=clock,
-        limits={topics.on_broker(name): topics[name].max_message_bytes for name in TopicName},
+        limits=topics.limits_on_broker(),
         on_retry=metrics.publish_retried,
     )
 
-    async def drain(is_last: bool) -> None:  # noqa: FBT001 - Faust hands over its own flag
-        await in_flight.drain(settings.drain_s, is_last=is_last)
-
-    app = DeliveryApp(
-        settings.kafka.group,
-        consumer_options=consumer_options(
-            kafka_options(settings),
-            session_timeout_s=settings.kafka.session_timeout_s,
-            drain_s=settings.drain_s,
-        ),
-        drain=drain,
+    app = _app(
+        settings,
+        drain=lambda is_last: in_flight.drain(settings.drain_s, is_last=is_last),
         closing=publisher.stop,
         routes=lambda: health_routes(probe),
-        web_bind=settings.web.host,
-        web_port=settings.web.port,
     )
-    ownership = GroupOwnership(app, session_timeout_s=settings.kafka.session_timeout_s, clock=clock)
-    orchestrator = Orchestrator(
-        providers={ProviderName.MOCK: _mock(settings)},
-        default_provider=ProviderName.MOCK,
-        stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
-        slots=slots,
-        ownership=ownership,
-        cache=NoCache(),
-        budget=NoBudget(),
-        clock=clock,
-        telemetry=telemetry,
-    )
-    pipeline = Pipeline(
-        codec=KafkaCodec(
-            topics=topics,
-            first_target=orchestrator.first_target(),
-            clock=clock,
-            longest_s=settings.request_deadline_s,
-        ),
-        orchestrator=orchestrator,
-        outcomes=LocalOutcomes(max_bytes=OUTCOME_MEMORY_BYTES),
-        publisher=publisher,
-        reply_topics=KafkaReplyTopics(
-            patterns=settings.callback_patterns,
-            forbidden=topics.names_on_broker().keys()
-            - {topics.on_broker(TopicName.COMPARISON_RESULT)},
-            list_topics=own.topics,
-            clock=clock,
-        ),
-        clock=clock,
-        telemetry=telemetry,
-    )
+    orchestrator = _orchestrator(settings, app, slots, clock, telemetry)
+    pipeline = _pipeline(settings, topics, orchestrator, own, publisher, telemetry)
     in_flight = InFlight(
         handle=pipeline.handle,
         acks=app,
@@ -156,16 +123,7 @@ def build_worker(settings: Settings) -> DeliveryApp:
         clock=clock,
         telemetry=telemetry,
     )
-    state = WorkerState(
-        app=app,
-        topics=topics,
-        in_flight=in_flight,
-        slots=slots,
-        publisher=publisher,
-        clock=clock,
-        request_deadline_s=settings.request_deadline_s,
-        session_timeout_s=settings.kafka.session_timeout_s,
-    )
+    state = _state(settings, app, in_flight, slots, publisher, topics)
     probe = WorkerProbe(
         state=state,
         in_flight=in_flight,
@@ -178,6 +136,108 @@ def build_worker(settings: Settings) -> DeliveryApp:
     app.on_partitions_assigned.connect(in_flight.reopen)
     app.task(state.watch)
     return app
+
+
+def _app(
+    settings: Settings,
+    *,
+    drain: Callable[[bool], Awaitable[None]],
+    closing: Callable[[], Awaitable[None]],
+    routes: Callable[[], Sequence[RouteDef]],
+) -> DeliveryApp:
+    return DeliveryApp(
+        settings.kafka.group,
+        consumer_options=consumer_options(
+            kafka_options(settings),
+            session_timeout_s=settings.kafka.session_timeout_s,
+            drain_s=settings.drain_s,
+        ),
+        drain=drain,
+        closing=closing,
+        routes=routes,
+        web_bind=settings.web.host,
+        web_port=settings.web.port,
+    )
+
+
+def _state(
+    settings: Settings,
+    app: DeliveryApp,
+    in_flight: InFlight,
+    slots: RunningSlots,
+    publisher: KafkaPublisher,
+    topics: TopicCatalog,
+) -> WorkerState:
+    return WorkerState(
+        app=app,
+        topics=topics,
+        in_flight=in_flight,
+        slots=slots,
+        publisher=publisher,
+        clock=SystemClock(),
+        request_deadline_s=settings.request_deadline_s,
+        session_timeout_s=settings.kafka.session_timeout_s,
+    )
+
+
+def _orchestrator(
+    settings: Settings,
+    app: DeliveryApp,
+    slots: RunningSlots,
+    clock: SystemClock,
+    telemetry: WorkerTelemetry,
+) -> Orchestrator:
+    return Orchestrator(
+        providers={ProviderName.MOCK: _mock(settings)},
+        default_provider=ProviderName.MOCK,
+        stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
+        slots=slots,
+        ownership=GroupOwnership(
+            app, session_timeout_s=settings.kafka.session_timeout_s, clock=clock
+        ),
+        cache=NoCache(),
+        budget=NoBudget(),
+        clock=clock,
+        telemetry=telemetry,
+    )
+
+
+def _pipeline(
+    settings: Settings,
+    topics: TopicCatalog,
+    orchestrator: Orchestrator,
+    own: ProducerLine,
+    publisher: KafkaPublisher,
+    telemetry: WorkerTelemetry,
+) -> Pipeline:
+    clock = orchestrator.clock
+    default_reply_topic = topics.on_broker(TopicName.COMPARISON_RESULT)
+    return Pipeline(
+        codec=KafkaCodec(
+            topics=topics,
+            first_target=orchestrator.first_target(),
+            clock=clock,
+            longest_s=settings.request_deadline_s,
+        ),
+        orchestrator=orchestrator,
+        outcomes=LocalOutcomes(max_bytes=OUTCOME_MEMORY_BYTES),
+        publisher=publisher,
+        reply_topics=KafkaReplyTopics(
+            patterns=settings.callback_patterns,
+            forbidden=topics.names_on_broker().keys() - {default_reply_topic},
+            list_topics=own.topics,
+            clock=clock,
+        ),
+        clock=clock,
+        telemetry=telemetry,
+    )
+
+
+def _breaker(settings: Settings) -> CircuitBreaker:
+    return CircuitBreaker(
+        failure_threshold=settings.breaker.failure_threshold,
+        recovery_timeout_s=settings.breaker.recovery_timeout_s,
+    )
 
 
 def _mock(settings: Settings) -> MockProvider:

@@ -56,6 +56,10 @@ class TopicCatalog(BaseModel):
         """The topic's name on the broker, with the prefix."""
         return self.prefix + self.topics[name].name
 
+    def limits_on_broker(self) -> dict[str, int]:
+        """Bytes of the largest batch by topic, by their names on the broker."""
+        return {self.on_broker(name): self.topics[name].max_message_bytes for name in self.topics}
+
     def names_on_broker(self) -> dict[str, TopicName]:
         """Logical names by their names on the broker."""
         return {self.on_broker(name): name for name in self.topics}

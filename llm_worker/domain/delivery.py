@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from llm_worker.contracts.vocabulary import Lane
 
-Header = tuple[str, bytes]
+Header = tuple[str, bytes | None]
+"""Name and value; Kafka allows a null value, and a name more than once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,7 +33,7 @@ class Delivery:
     received_s: float
 
     def header(self, name: str) -> bytes | None:
-        """Give the first header of that name."""
+        """Give the first header of that name; None when it is absent or null."""
         return next((value for key, value in self.headers if key == name), None)
 
 

@@ -63,7 +63,7 @@ class DeadLetter:
 def started_event(request: ComparisonRequest, attempt: Attempt) -> Event:
     """Say that an attempt begins."""
     target = attempt.target
-    data = LLMRequestStartedV1.model_construct(
+    data = LLMRequestStartedV1(
         provider=target.provider,
         request_type="comparison",
         correlation_id=request.correlation_id,
@@ -141,7 +141,7 @@ def _failure_event(
     request: ComparisonRequest, finished: FinishedAttempt, error: ProviderError
 ) -> Event:
     attempt = finished.attempt
-    data = LLMProviderFailureV1.model_construct(
+    data = LLMProviderFailureV1(
         provider=attempt.target.provider,
         failure_type=error.failure,
         correlation_id=request.correlation_id,
@@ -161,7 +161,7 @@ def _failure_event(
 def _cost_event(request: ComparisonRequest, finished: FinishedAttempt) -> Event:
     attempt, billing = finished.attempt, finished.billing
     cost_usd = billing.cost_usd if billing else None
-    data = LLMCostTrackingV1.model_construct(
+    data = LLMCostTrackingV1(
         correlation_id=request.correlation_id,
         provider=attempt.target.provider,
         model=attempt.target.model,
@@ -202,7 +202,7 @@ def _of_attempt(
 
 def _completed_event(outcome: Completed | Failed) -> Event:
     request, billings = outcome.request, outcome.billings
-    data = LLMRequestCompletedV1.model_construct(
+    data = LLMRequestCompletedV1(
         provider=outcome.target.provider,
         request_type="comparison",
         correlation_id=request.correlation_id,

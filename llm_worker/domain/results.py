@@ -26,7 +26,7 @@ _SHORT_JUSTIFICATION = 80
 def completed_result(outcome: Completed) -> LLMComparisonResultV1:
     """Render a verdict."""
     verdict = outcome.completion.verdict
-    return LLMComparisonResultV1.model_construct(
+    return LLMComparisonResultV1(
         winner=verdict.winner,
         justification=cut_at_word(verdict.justification),
         confidence=wire_confidence(verdict.confidence),
@@ -39,7 +39,7 @@ def failed_result(outcome: Failed) -> LLMComparisonResultV1:
     """Render the reason why there is no verdict."""
     request = outcome.request
     details = {"errors": [_of_attempt(finished) for finished in outcome.attempts]}
-    return LLMComparisonResultV1.model_construct(
+    return LLMComparisonResultV1(
         winner=None,
         justification=None,
         confidence=None,
@@ -57,7 +57,7 @@ def failed_result(outcome: Failed) -> LLMComparisonResultV1:
 
 def rejected_result(outcome: Rejected, correlation_id: UUID) -> LLMComparisonResultV1:
     """Render what is wrong with a request."""
-    return LLMComparisonResultV1.model_construct(
+    return LLMComparisonResultV1(
         request_id=str(outcome.request_id),
         correlation_id=correlation_id,
         winner=None,
@@ -157,7 +157,7 @@ def _error_detail(
     details: dict[str, Any],
     trace_id: str | None,
 ) -> ErrorDetail:
-    return ErrorDetail.model_construct(
+    return ErrorDetail(
         error_code=error.code,
         message=error.message,
         correlation_id=correlation_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,7 +11,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
-from llm_worker.contracts.envelope import EventEnvelope, WireModel
+from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.delivery import Record
@@ -75,26 +74,27 @@ class KafkaCodec:
         """Write an event down as the record to publish."""
         if isinstance(event, DeadLetter):
             return self._render_dead_letter(event)
-        envelope = _envelope_type(type(event.data)).model_construct(
-            event_id=event.event_id,
-            event_type=self._topics[event.topic].name,
-            event_timestamp=event.timestamp,
-            source_service=SERVICE,
-            schema_version=1,
-            correlation_id=event.correlation_id,
-            data_schema_uri=None,
-            data=event.data,
-            metadata=event.trace or None,
-        )
+        event_type = self._topics[event.topic].name
+        envelope = {
+            "event_id": event.event_id,
+            "event_type": event_type,
+            "event_timestamp": event.timestamp,
+            "source_service": SERVICE,
+            "schema_version": 1,
+            "correlation_id": event.correlation_id,
+            "data_schema_uri": None,
+            "data": orjson.Fragment(event.data.__pydantic_serializer__.to_json(event.data)),
+            "metadata": event.trace or None,
+        }
         key = str(event.correlation_id).encode()
         topic = event.reply_topic or self._topics.on_broker(event.topic)
         return Record(
             topic=topic,
             key=key,
-            value=envelope.__pydantic_serializer__.to_json(envelope),
+            value=orjson.dumps(envelope, option=orjson.OPT_UTC_Z),
             headers=(
                 ("correlation_id", key),
-                ("event_type", self._topics[event.topic].name.encode()),
+                ("event_type", event_type.encode()),
                 *((name, value.encode()) for name, value in event.trace.items()),
             ),
             is_own=topic in self._own_names,
@@ -190,11 +190,6 @@ class KafkaCodec:
             value=delivery.value,
             headers=(*delivery.headers, *said),
         )
-
-
-@cache
-def _envelope_type(data_type: type[WireModel]) -> type[EventEnvelope[Any]]:
-    return EventEnvelope[data_type]  # type: ignore[valid-type] # resolved once per event type
 
 
 def _parse(value: bytes | None) -> object:

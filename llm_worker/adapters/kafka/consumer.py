@@ -114,8 +114,8 @@ class SafeConsumer(driver.Consumer):
         self._unacked_messages.discard(message)
         if message.generation_id == self.app.consumer_generation_id:
             self._passed[message.tp] = max(message.offset + 1, self._passed.get(message.tp, 0))
-        if self._waiting_since_s is None:
-            self._waiting_since_s = monotonic()
+            if self._waiting_since_s is None:
+                self._waiting_since_s = monotonic()
         notify(self._waiting_for_ack)
         return True
 
@@ -135,13 +135,10 @@ class SafeConsumer(driver.Consumer):
         """Seconds that something finished has waited to be committed; None with nothing."""
         return None if self._waiting_since_s is None else monotonic() - self._waiting_since_s
 
-    def spans(self) -> dict[TP, tuple[int, int]]:
-        """Give, per assigned partition, the committed offset and the end."""
+    def spans(self) -> dict[TP, tuple[int | None, int]]:
+        """Give, per assigned partition, the committed offset (None: never) and the end."""
         return {
-            tp: (
-                self._committed.get(tp) or self._committed_offset[tp] or 0,
-                self.highwater(tp) or 0,
-            )
+            tp: (self._committed.get(tp) or self._committed_offset[tp], self.highwater(tp) or 0)
             for tp in self.assignment()
         }
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.partitioner import murmur2
 
 from llm_worker.adapters.kafka.producers import ProducerLine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _REBALANCE_GRACE_S = 30.0
 _REQUEST_GRACE_S = 10.0
@@ -39,6 +41,20 @@ def consumer_options(
     }
 
 
+def partition_of(key: bytes, partitions: Sequence[int], available: Sequence[int]) -> int:
+    """Choose the partition as Kafka's own clients do: murmur2 of the key.
+
+    All events of a request have one key, so its hash is remembered for the next of them.
+    """
+    del available  # a key's partition does not move when a broker is away
+    return partitions[_hash_of(key) % len(partitions)]
+
+
+@lru_cache(maxsize=1024)
+def _hash_of(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
 def producer_line(connection: Mapping[str, Any]) -> ProducerLine:
     """Make a line of idempotent producers."""
 
@@ -52,6 +68,7 @@ def producer_line(connection: Mapping[str, Any]) -> ProducerLine:
             max_batch_size=256 * 1024,
             max_request_size=6 * 1024 * 1024,
             request_timeout_ms=30_000,
+            partitioner=partition_of,
         )
 
     return ProducerLine(make)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from llm_worker.domain.delivery import Record
 
 _STOP_TIMEOUT_S = 30.0
+_LOOK_AGAIN_S = 0.05
 ResultT = TypeVar("ResultT")
 _log = structlog.get_logger(__name__)
 
@@ -35,6 +37,7 @@ class ProducerLine:
         self._current: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._entering: Counter[AIOKafkaProducer] = Counter()
 
     @property
     def ready(self) -> AIOKafkaProducer | None:
@@ -53,7 +56,11 @@ class ProducerLine:
     async def send(self, record: Record) -> tuple[AIOKafkaProducer, asyncio.Future[object]]:
         """Hand the record to the producer; its future tells when the broker holds it."""
         producer = await self.current()
-        return producer, await _send(producer, record)
+        self._entering[producer] += 1
+        try:
+            return producer, await _send(producer, record)
+        finally:
+            self._entering[producer] -= 1
 
     async def topics(self) -> frozenset[str]:
         """List the topics that exist, asking for as long as it takes."""
@@ -83,9 +90,16 @@ class ProducerLine:
         await asyncio.gather(*self._retiring)
 
     def _stop_later(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.create_task(_stop(producer))  # noqa: TID251 - owned by self._retiring
+        task = asyncio.create_task(self._stop(producer))  # noqa: TID251 - owned by self._retiring
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+    async def _stop(self, producer: AIOKafkaProducer) -> None:
+        # A send that waits for a topic's metadata would wait for ever once the client is closed.
+        while self._entering[producer]:  # noqa: ASYNC110 - an event would cost every send
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        del self._entering[producer]
+        await _stop(producer)
 
     async def _fetch_metadata(self) -> ClusterMetadata:
         producer = await self.current()
@@ -107,7 +121,7 @@ class ProducerLine:
 async def _for_ever(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((KafkaError, OSError)),
-        wait=wait_exponential_jitter(initial=0.2, max=5),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5),
     )
     return await retrying(ask)
 

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from tenacity import (
     AsyncRetrying,
+    retry_if_exception_type,
     retry_if_not_exception_type,
     stop_after_attempt,
     stop_never,
@@ -31,8 +37,12 @@ if TYPE_CHECKING:
 
 _RECORD_OVERHEAD_BYTES = 512
 _FOREIGN_TRIES = 3
+_FOREIGN_PATIENCE_S = 5.0
 _PATIENCE_S = 60.0
-"""How long a record may be on its way before it is sent again: twice the request timeout."""
+"""How long a record may be on its way before it is sent again: twice the request timeout.
+
+A producer that was retired may leave a record undecided for ever.
+"""
 _log = structlog.get_logger(__name__)
 
 
@@ -46,9 +56,13 @@ class KafkaSending:
     error: KafkaError | None = None
     refusal: Refusal | None = None
 
-    def failure(self) -> KafkaError | None:
+    async def failure(self) -> KafkaError | None:
         """Say why the broker does not hold the record, None when it does."""
-        return self.error or (_failure_of(self.future) if self.future else None)
+        if self.error is not None or self.future is None:
+            return self.error
+        return await _failure_of(
+            self.future, _PATIENCE_S if self.record.is_own else _FOREIGN_PATIENCE_S
+        )
 
 
 class KafkaPublisher:
@@ -93,16 +107,18 @@ class KafkaPublisher:
         await self.ready()
         line = self._line(record)
         try:
-            return KafkaSending(record, *await line.send(record))
+            if record.is_own:
+                return KafkaSending(record, *await line.send(record))
+            # A caller's topic may be gone: aiokafka would look for it for half a minute.
+            async with asyncio.timeout(_FOREIGN_PATIENCE_S):
+                return KafkaSending(record, *await line.send(record))
+        except TimeoutError:
+            return KafkaSending(record, line.ready, error=KafkaTimeoutError())
         except KafkaError as error:
             return KafkaSending(record, line.ready, error=error)
 
     async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
         """Return once the broker holds every record, or has refused it for good."""
-        under_way = [s.future for s in sendings if isinstance(s, KafkaSending) and s.future]
-        if under_way:
-            # A producer that was retired may leave a future undone for ever.
-            await asyncio.wait(under_way, timeout=_PATIENCE_S)
         refused = []
         for sending in sendings:
             refusal = await self._confirm(sending)
@@ -121,7 +137,7 @@ class KafkaPublisher:
         limit = self._limits.get(record.topic)
         if limit is None:
             return False
-        headers = sum(len(name) + len(value) for name, value in record.headers)
+        headers = sum(len(name) + len(value or b"") for name, value in record.headers)
         size = len(record.value or b"") + len(record.key) + headers
         return size + _RECORD_OVERHEAD_BYTES > limit
 
@@ -129,22 +145,32 @@ class KafkaPublisher:
         if not isinstance(sending, KafkaSending) or sending.refusal is not None:
             return getattr(sending, "refusal", None)
         record = sending.record
-        error = sending.failure()
+        error = await sending.failure()
         if error is None:
             self._note_success(record)
             return None
         self._note_failure(record, sending.producer, error)
         if isinstance(error, MessageSizeTooLargeError):
             return await self._deliver_alone(record)
+        if not record.is_own and await self._is_gone(record.topic, error):
+            return Refusal.NOT_DELIVERABLE
         return await self._deliver(record)
+
+    async def _is_gone(self, topic: str, error: KafkaError) -> bool:
+        if isinstance(error, TopicAuthorizationFailedError):
+            return False
+        # Waits while no broker answers, so that an outage is not taken for a refusal.
+        return topic not in await self._foreign.topics()
 
     async def _deliver(self, record: Record) -> Refusal | None:
         """Send again and again: for ever to our own topics, a few times to a caller's."""
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_not_exception_type(MessageSizeTooLargeError),
+                # Only what Kafka refuses: a cancellation, or a defect of ours, must come out.
+                retry=retry_if_exception_type(KafkaError)
+                & retry_if_not_exception_type(MessageSizeTooLargeError),
                 stop=stop_never if record.is_own else stop_after_attempt(_FOREIGN_TRIES),
-                wait=wait_exponential_jitter(initial=0.1, max=5),
+                wait=wait_exponential_jitter(multiplier=0.1, max=5),
                 reraise=True,
             ):
                 with attempt:
@@ -163,8 +189,7 @@ class KafkaPublisher:
         producer = await line.current()
         try:
             _, future = await line.send(record)
-            await asyncio.wait([future], timeout=_PATIENCE_S)
-            error = _failure_of(future)
+            error = await _failure_of(future, _PATIENCE_S)
             if error is not None:
                 raise error
         except KafkaError as error:
@@ -211,10 +236,19 @@ class KafkaPublisher:
                 self._closed.clear()
 
 
-def _failure_of(future: asyncio.Future[object]) -> KafkaError | None:
-    if not future.done() or future.cancelled():
+async def _failure_of(future: asyncio.Future[object], patience_s: float) -> KafkaError | None:
+    # Most are done by now: they travel in the same request as the one awaited before.
+    if not future.done():
+        try:
+            async with asyncio.timeout(patience_s):
+                await future
+        except TimeoutError:
+            return KafkaTimeoutError()
+        except KafkaError as error:
+            return error
+    if future.cancelled():
         return KafkaTimeoutError()
-    error = future.exception()
-    if error is not None and not isinstance(error, KafkaError):
-        raise error
-    return error
+    failure = future.exception()
+    if failure is not None and not isinstance(failure, KafkaError):
+        raise failure
+    return failure

@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class WorkerState:
-    """Reads the moving parts; changes none."""
+    """Reads the moving parts; changes none but its own memory."""
 
     app: DeliveryApp
     topics: TopicCatalog
@@ -46,6 +46,7 @@ class WorkerState:
     request_deadline_s: float
     session_timeout_s: float
     loop_lag_s: float = 0.0
+    _idle_s: float = float("-inf")
 
     def kafka(self) -> KafkaFacts:
         """Give the facts that health is judged from."""
@@ -66,7 +67,7 @@ class WorkerState:
     def lags(self) -> Mapping[tuple[str, ...], float]:
         """Count the records behind our commit, by topic and partition."""
         return {
-            (tp.topic, str(tp.partition)): float(max(0, end - committed))
+            (tp.topic, str(tp.partition)): float(max(0, end - (committed or 0)))
             for tp, (committed, end) in self._spans().items()
         }
 
@@ -83,13 +84,17 @@ class WorkerState:
 
     def progress(self) -> Progress:
         """Give what the watchdog looks at."""
-        contact_age_s = self._contact_age_s()
+        contact_age_s, pullable = self._contact_age_s(), self._pullable()
+        now_s = self.clock.monotonic()
+        if not pullable:
+            # Nobody has waited while there was nothing to pull: records that come now are news.
+            self._idle_s = now_s
         return Progress(
             oldest_overdue_s=self._overdue_s(),
             uncommitted_age_s=self._consumer.uncommitted_age_s(),
             broker_answers=contact_age_s is not None and contact_age_s < self.session_timeout_s,
-            pullable=self._pullable(),
-            since_pull_s=self.clock.monotonic() - self.in_flight.last_pull_s,
+            pullable=pullable,
+            since_pull_s=now_s - max(self.in_flight.last_pull_s, self._idle_s),
         )
 
     def _pullable(self) -> int:
@@ -101,12 +106,17 @@ class WorkerState:
         ]
         topics = {self.topics.on_broker(REQUEST_TOPICS[lane]) for lane in lanes}
         return sum(
-            max(0, end - (self.in_flight.gate.next_offset((tp.topic, tp.partition)) or committed))
+            self._unpulled(tp, committed, end)
             for tp, (committed, end) in self._spans().items()
             if tp.topic in topics
         )
 
-    def _spans(self) -> dict[TP, tuple[int, int]]:
+    def _unpulled(self, tp: TP, committed: int | None, end: int) -> int:
+        start = self.in_flight.gate.next_offset((tp.topic, tp.partition)) or committed
+        # Without either, the log may begin anywhere: its end alone tells nothing.
+        return 0 if start is None else max(0, end - start)
+
+    def _spans(self) -> dict[TP, tuple[int | None, int]]:
         return self._consumer.spans() if self._assigned() else {}
 
     @property

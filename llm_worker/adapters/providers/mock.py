@@ -60,11 +60,9 @@ class MockProvider:
         if behaviour.latency_ms:
             await asyncio.sleep(behaviour.latency_ms / 1000)
         asked = request.asked
-        dice = Dice(
-            seed=behaviour.seed,
-            fingerprint=f"{request.prompt.sha256}/{asked.replicate}/{attempt.number}",
-        )
-        _fail_by_chance(dice.roll("error"), behaviour.error_rate)
+        fingerprint = f"{request.prompt.sha256}/{asked.replicate}/{attempt.number}"
+        dice = Dice.throw(behaviour.seed, fingerprint)
+        _fail_by_chance(dice.error, behaviour.error_rate)
         essay_a, essay_b = asked.essay_a, asked.essay_b
         if essay_a is None or essay_b is None:
             essay_a, essay_b = split_essays(asked.user_prompt)
@@ -76,7 +74,7 @@ class MockProvider:
             ),
             cost_usd=Decimal(0),
         )
-        if dice.roll("malformed") < behaviour.malformed_rate:
+        if dice.malformed < behaviour.malformed_rate:
             raise MalformedAnswerError("the mock answered with no verdict", billing=billing)
         return Completion(verdict=verdict, model=attempt.target.model, billing=billing)
 

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+import struct
 from hashlib import sha256
+from typing import NamedTuple, Self
 
 from llm_worker.contracts.vocabulary import Winner
 from llm_worker.domain.verdict import Verdict
 
 _HEADINGS = re.compile(r"^\W*essay\s+(?:a|b)\b\W*", re.IGNORECASE | re.MULTILINE)
-_GLANCE_CHARACTERS = 1200
+_GLANCE_CHARACTERS = 600
 _STEEPNESS = 9.0
 _CLEAR, _CLOSE = 0.5, 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dice:
-    """Numbers that depend on nothing but the seed and what is asked."""
+class Dice(NamedTuple):
+    """Numbers from 0 up to 1 that depend on nothing but what they were thrown for."""
 
-    seed: int
-    fingerprint: str
+    error: float
+    malformed: float
+    winner: float
+    confidence: float
 
-    def roll(self, purpose: str) -> float:
-        """Draw a number from 0 up to 1."""
-        digest = sha256(f"{self.seed}/{self.fingerprint}/{purpose}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") / 2**64
+    @classmethod
+    def throw(cls, seed: int, fingerprint: str) -> Self:
+        """Throw them all for a seed and what is asked."""
+        digest = sha256(f"{seed}/{fingerprint}".encode()).digest()
+        return cls(*(number / 2**64 for number in struct.unpack(">4Q", digest)))
 
 
 def judge(essay_a: str, essay_b: str, dice: Dice, position_bias: float) -> Verdict:
@@ -40,8 +43,8 @@ def judge(essay_a: str, essay_b: str, dice: Dice, position_bias: float) -> Verdi
         chance_a += position_bias * (1 - chance_a)
     else:
         chance_a *= 1 + position_bias
-    winner = Winner.A if dice.roll("winner") < chance_a else Winner.B
-    confidence = min(1.0, abs(margin) * 2 + 0.2 * dice.roll("confidence"))
+    winner = Winner.A if dice.winner < chance_a else Winner.B
+    confidence = min(1.0, abs(margin) * 2 + 0.2 * dice.confidence)
     return Verdict(
         winner=winner, justification=_justification(winner, margin), confidence=confidence
     )
@@ -49,12 +52,13 @@ def judge(essay_a: str, essay_b: str, dice: Dice, position_bias: float) -> Verdi
 
 def latent_quality(essay: str) -> float:
     """Guess at 0..1 from the range and the length of the words in an essay's first lines."""
-    words = essay[:_GLANCE_CHARACTERS].lower().split()
+    glance = essay[:_GLANCE_CHARACTERS].lower()
+    words = glance.split()
     if not words:
         return 0.0
     range_of_words = len(set(words)) / len(words)
-    length_of_words = sum(map(len, words)) / len(words)
-    guess = 0.6 * (range_of_words - 0.45) / 0.3 + 0.4 * (length_of_words - 3.5) / 1.3
+    length_of_words = len(glance) / len(words) - 1
+    guess = 0.6 * (range_of_words - 0.58) / 0.35 + 0.4 * (length_of_words - 3.5) / 1.5
     return min(1.0, max(0.0, guess))
 
 
