@@ -1,0 +1,156 @@
+"""One request through a real worker on a real broker."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4, uuid5
+
+import orjson
+import pytest
+
+from llm_worker.contracts.vocabulary import TopicName
+from tests.support.builders import RESULT_TOPIC, body_of
+from tests.support.wire import data_of, read_event
+from tests.support.worker import Installation, answered, send_all
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aiokafka import ConsumerRecord
+
+    from llm_worker.dev.kafka import EmbeddedKafka
+
+_EVENTS = (
+    TopicName.REQUEST_STARTED,
+    TopicName.COST_TRACKING,
+    TopicName.REQUEST_COMPLETED,
+    TopicName.COMPARISON_RESULT,
+)
+_TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+async def installation(kafka: EmbeddedKafka, tmp_path: Path) -> Installation:
+    return await Installation(kafka.bootstrap_servers, tmp_path).create()
+
+
+async def _send(installation: Installation, *bodies: dict[str, Any]) -> None:
+    async with installation.producer() as producer:
+        await send_all(producer, installation.request_topic(), bodies)
+
+
+async def _results(installation: Installation, count: int) -> list[ConsumerRecord]:
+    topic = installation.topic(TopicName.COMPARISON_RESULT)
+    return await installation.read(topic, until=lambda records: len(records) >= count)
+
+
+async def test_request_is_answered_with_all_its_events_and_the_worker_ends_well(
+    installation: Installation,
+) -> None:
+    body = body_of(metadata={"batch": 7}, user_id="u") | {"metadata": {"traceparent": _TRACEPARENT}}
+    async with installation.worker() as worker:
+        await _send(installation, body)
+        records = await installation.read(
+            *map(installation.topic, _EVENTS), until=lambda records: len(records) >= 4
+        )
+        await installation.until_committed()
+        await _check_pages(worker.get)
+        assert await worker.terminate() == 0
+
+    by_topic = {record.topic: record for record in records}
+    assert set(by_topic) == set(map(installation.topic, _EVENTS))
+    for record in records:
+        envelope = read_event(record.value)
+        assert record.key == body["correlation_id"].encode()
+        assert envelope["correlation_id"] == body["correlation_id"]
+        assert dict(record.headers) == {
+            "correlation_id": record.key,
+            "event_type": envelope["event_type"].encode(),
+            "traceparent": _TRACEPARENT.encode(),
+        }
+        assert installation.prefix + envelope["event_type"] == record.topic
+    result = read_event(by_topic[installation.topic(TopicName.COMPARISON_RESULT)].value)
+    assert result["event_id"] == str(uuid5(UUID(body["event_id"]), "comparison_result"))
+    assert result["data"]["request_id"] == body["event_id"]
+    assert result["data"]["request_metadata"]["batch"] == 7
+    assert result["data"]["trace_id"] == _TRACEPARENT.split("-")[1]
+
+
+async def _check_pages(get: Any) -> None:  # noqa: ANN401 - the worker's get
+    for path in ("/livez", "/readyz", "/healthz"):
+        status, text = await get(path)
+        assert status == 200, text
+    health = orjson.loads((await get("/healthz"))[1])
+    assert (health["status"], health["warnings"]) == ("healthy", [])
+    metrics = (await get("/metrics"))[1]
+    assert "llm_worker_provider_attempts_total{" in metrics
+    assert 'llm_worker_running_calls{lane="normal"} 0.0' in metrics
+    assert (await get("/router/"))[0] == 404  # Faust's own pages are off
+
+
+async def test_same_seed_and_request_give_the_same_verdict_in_another_worker(
+    installation: Installation,
+) -> None:
+    bodies = [body_of(essay_a=f"A careful argument, number {n}.") for n in range(20)]
+    again = [body | {"event_id": str(uuid4()), "correlation_id": str(uuid4())} for body in bodies]
+    async with installation.worker():
+        await _send(installation, *bodies)
+        await _results(installation, 20)
+        await installation.until_committed()
+    async with installation.worker():
+        await _send(installation, *again)
+        results = await _results(installation, 40)
+
+    verdicts = {record.key.decode(): data_of(record.value) for record in results}
+    for first, second in zip(bodies, again, strict=True):
+        one, other = verdicts[first["correlation_id"]], verdicts[second["correlation_id"]]
+        for field in ("winner", "justification", "confidence"):
+            assert one[field] == other[field]
+
+
+async def test_reply_goes_to_the_callers_topic(installation: Installation) -> None:
+    topic = await installation.create_topic(f"huleedu.test.{uuid4().hex}")
+    body = body_of(callback_topic=topic)
+    async with installation.worker():
+        await _send(installation, body)
+        [record] = await installation.read(topic, until=bool)
+    assert answered([record]) == {body["correlation_id"]}
+    assert read_event(record.value)["event_type"] == RESULT_TOPIC
+
+
+async def test_redelivered_request_is_answered_with_the_same_bytes(
+    installation: Installation,
+) -> None:
+    body = body_of()
+    async with installation.worker():
+        await _send(installation, body)
+        await _results(installation, 1)
+        await _send(installation, body)
+        first, again = await _results(installation, 2)
+    assert first.value == again.value
+    assert first.headers == again.headers
+
+
+async def test_records_that_were_there_before_the_first_worker_are_answered(
+    installation: Installation,
+) -> None:
+    bodies = [body_of() for _ in range(50)]
+    await _send(installation, *bodies)
+    async with installation.worker():
+        results = await _results(installation, 50)
+    assert answered(results) == {body["correlation_id"] for body in bodies}
+
+
+async def test_worker_that_waits_to_join_its_group_ends_when_it_is_told_to(
+    installation: Installation,
+) -> None:
+    async with installation.worker(LLM_WORKER_KAFKA__SESSION_TIMEOUT_S="60") as first:
+        first.process.send_signal(signal.SIGSTOP)  # so that the group cannot settle
+        second = installation.launch(LLM_WORKER_KAFKA__SESSION_TIMEOUT_S="60")
+        try:
+            await second.until_alive()
+            assert (await second.get("/readyz"))[0] == 503
+            assert await second.terminate() == 0
+        finally:
+            second.kill()

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import uuid5
+
+from llm_worker.contracts.events import (
+    LLMCostTrackingV1,
+    LLMProviderFailureV1,
+    LLMRequestCompletedV1,
+    LLMRequestStartedV1,
+)
+from llm_worker.contracts.result import LLMComparisonResultV1
+from llm_worker.contracts.vocabulary import FailureType, TopicName
+from llm_worker.domain.errors import (
+    DeadlinePassedError,
+    ProviderDownError,
+    ProviderTimeoutError,
+    UnreadableError,
+)
+from llm_worker.domain.events import DeadLetter, Event, events_of, started_event
+from llm_worker.domain.outcome import Rejected
+from llm_worker.domain.verdict import Billing
+from tests.support.builders import (
+    attempt_of,
+    codec_of,
+    completed_of,
+    completion_of,
+    delivery_of,
+    failed_of,
+    request_of,
+)
+
+
+def _kinds(found: list[Event | DeadLetter]) -> list[str]:
+    return [event.topic if isinstance(event, Event) else "dead_letter" for event in found]
+
+
+def _ids(found: list[Event | DeadLetter]) -> list[str]:
+    return [str(event.event_id) for event in found if isinstance(event, Event)]
+
+
+def test_events_of_a_verdict_end_with_its_result() -> None:
+    found = list(events_of(completed_of(request_of(), attempt_of(completion_of()))))
+    assert _kinds(found) == ["cost_tracking", "request_completed", "comparison_result"]
+
+
+def test_events_of_a_failure_hold_a_dead_letter_and_end_with_the_result() -> None:
+    error = ProviderTimeoutError("late", billing=Billing())
+    found = list(events_of(failed_of(request_of(), error, attempt_of(error))))
+    assert _kinds(found) == [
+        "provider_failure",
+        "cost_tracking",
+        "request_completed",
+        "dead_letter",
+        "comparison_result",
+    ]
+
+
+def test_attempt_that_was_not_billed_has_no_cost_event() -> None:
+    error = ProviderDownError("503", http_status=503)
+    found = list(events_of(failed_of(request_of(), error, attempt_of(error))))
+    assert "provider_failure" in _kinds(found)
+    assert "cost_tracking" not in _kinds(found)
+
+
+def test_each_billed_attempt_has_a_cost_event_of_its_own() -> None:
+    late = ProviderTimeoutError("late", billing=Billing())
+    bought = completion_of(cost_usd=Decimal("0.5"))
+    outcome = completed_of(request_of(), attempt_of(late), attempt_of(bought, number=2))
+    costs = [
+        event.data
+        for event in events_of(outcome)
+        if isinstance(event, Event) and isinstance(event.data, LLMCostTrackingV1)
+    ]
+    assert [(cost.attempt, cost.outcome) for cost in costs] == [(1, "failure"), (2, "success")]
+    assert [(cost.cost_estimate_usd, cost.cost_known) for cost in costs] == [
+        (Decimal(0), False),
+        (Decimal("0.5"), True),
+    ]
+    assert costs[0].token_usage == {}
+
+
+def test_ids_of_a_request_are_drawn_from_the_request_and_of_an_attempt_from_the_attempt() -> None:
+    request = request_of()
+    error = ProviderTimeoutError("late", billing=Billing())
+    finished = attempt_of(error)
+    by_kind = {
+        event.topic: event.event_id
+        for event in events_of(failed_of(request, error, finished))
+        if isinstance(event, Event)
+    }
+    attempt_id = finished.attempt.attempt_id
+    assert by_kind == {
+        TopicName.PROVIDER_FAILURE: uuid5(attempt_id, "provider_failure"),
+        TopicName.COST_TRACKING: uuid5(attempt_id, "cost_tracking"),
+        TopicName.REQUEST_COMPLETED: uuid5(request.request_id, "request_completed"),
+        TopicName.COMPARISON_RESULT: uuid5(request.request_id, "comparison_result"),
+    }
+    started = started_event(request, finished.attempt)
+    assert started.event_id == uuid5(attempt_id, "request_started")
+
+
+def test_event_published_again_has_its_old_id() -> None:
+    outcome = completed_of(request_of(), attempt_of(completion_of()))
+    assert _ids(list(events_of(outcome))) == _ids(list(events_of(outcome)))
+
+
+def test_second_purchase_for_one_request_has_new_ids_where_money_is_told() -> None:
+    request = request_of()
+    first = _ids(list(events_of(completed_of(request, attempt_of(completion_of())))))
+    second = _ids(list(events_of(completed_of(request, attempt_of(completion_of())))))
+    assert first[0] != second[0]
+    assert first[1:] == second[1:]
+
+
+def test_start_names_provider_user_and_attempt() -> None:
+    request = request_of(user_id="u1")
+    data = started_event(request, attempt_of(completion_of(), number=2).attempt).data
+    assert isinstance(data, LLMRequestStartedV1)
+    assert (data.provider, data.user_id) == ("mock", "u1")
+    assert (data.metadata["attempt"], data.metadata["model"]) == (2, "mock-judge-1")
+
+
+def test_failure_event_says_what_kind_it_was() -> None:
+    error = ProviderDownError("503", http_status=503)
+    [event, *_] = events_of(failed_of(request_of(), error, attempt_of(error)))
+    assert isinstance(event, Event)
+    assert isinstance(event.data, LLMProviderFailureV1)
+    assert event.data.failure_type is FailureType.SERVICE_UNAVAILABLE
+    assert event.data.metadata["http_status"] == 503
+
+
+def test_completion_event_tells_unknown_cost_from_none() -> None:
+    outcome = completed_of(request_of(), attempt_of(completion_of(cost_usd=None)))
+    [completed] = [
+        event.data
+        for event in events_of(outcome)
+        if isinstance(event, Event) and isinstance(event.data, LLMRequestCompletedV1)
+    ]
+    assert completed.success
+    assert completed.cost_estimate == 0
+    assert completed.metadata["cost_known"] is False
+
+
+def test_result_goes_where_the_caller_wants_it() -> None:
+    request = request_of(callback_topic="huleedu.cj.results.v1")
+    *_, result = events_of(completed_of(request))
+    assert isinstance(result, Event)
+    assert result.reply_topic == "huleedu.cj.results.v1"
+    assert isinstance(result.data, LLMComparisonResultV1)
+
+
+def test_request_that_nobody_was_asked_for_cost_nothing() -> None:
+    error = DeadlinePassedError("too late")
+    found = list(events_of(failed_of(request_of(), error)))
+    assert _kinds(found) == ["request_completed", "dead_letter", "comparison_result"]
+    [letter] = [event for event in found if isinstance(event, DeadLetter)]
+    assert (letter.attempts, letter.spent_usd) == (0, Decimal(0))
+
+
+def test_dead_letter_says_when_what_was_spent_is_unknown() -> None:
+    error = ProviderTimeoutError("late", billing=Billing())
+    found = list(events_of(failed_of(request_of(), error, attempt_of(error))))
+    [letter] = [event for event in found if isinstance(event, DeadLetter)]
+    assert (letter.attempts, letter.spent_usd) == (1, None)
+
+
+def test_rejection_is_answered_where_somebody_can_be_and_set_aside_elsewhere() -> None:
+    rejected = codec_of().decode(delivery_of(b"no json"))
+    assert isinstance(rejected, Rejected)
+    [letter] = events_of(rejected)
+    assert isinstance(letter, DeadLetter)
+    assert isinstance(letter.error, UnreadableError)
+
+    key = b"5f0c6f4e-64a8-4d7c-8f0d-6a4a8c0a9f11"
+    answerable = codec_of().decode(delivery_of(b"no json", key=key))
+    assert isinstance(answerable, Rejected)
+    [answer] = events_of(answerable)
+    assert isinstance(answer, Event)
+    assert answer.event_id == uuid5(answerable.request_id, "comparison_result")
+    assert str(answer.correlation_id).encode() == key
