@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from tests.chaos.harness import scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.checker import Report
+    from tests.chaos.harness import NewScenario
+
+_REPORTS = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def reports(request: pytest.FixtureRequest) -> Iterator[list[Report]]:
+    """Collects what a test's scenarios found; shown at the end, and kept where it is wanted."""
+    found: list[Report] = []
+    yield found
+    lines = [orjson.dumps(report.figures()).decode() for report in found]
+    request.config.stash.setdefault(_REPORTS, []).extend(lines)
+    # What docs/reliability.md is filled from.
+    kept = os.environ.get("LLM_WORKER_CHAOS_REPORT")  # noqa: TID251 - the tests' knob, no setting
+    if kept:
+        with Path(kept).open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+
+@pytest.fixture
+def new_scenario(tmp_path: Path, reports: list[Report]) -> NewScenario:
+    """Set up a scenario with logs and journal in the test's own directory."""
+    return partial(scenario, directory=tmp_path, reports=reports)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = terminalreporter.config.stash.get(_REPORTS, [])
+    if lines:
+        terminalreporter.section("what the chaos scenarios found")
+    for line in lines:
+        terminalreporter.write_line(line)

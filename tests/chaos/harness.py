@@ -1,0 +1,365 @@
+"""Worker processes, and the load that they are put under."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import aiohttp
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from llm_worker.adapters.clock import SystemClock
+from llm_worker.adapters.kafka.topics import create_topics
+from llm_worker.contracts.topics import load_topics
+from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
+from llm_worker.dev.leashed import free_ports
+from tests.chaos.broker_rights import create_topic
+from tests.chaos.checker import Report, examine
+from tests.chaos.evidence import Sent
+from tests.chaos.watch import Watch, beside, until, watching
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from llm_worker.contracts.topics import TopicCatalog
+
+    NewScenario = Callable[..., AbstractAsyncContextManager["Scenario"]]
+
+FULL = os.environ.get("LLM_WORKER_CHAOS") == "full"  # noqa: TID251 - the tests' knob, no setting
+READY_S = 60.0
+ANSWERED_S = 600.0 if FULL else 90.0
+_LOG_LINES_SHOWN = 25
+_INHERITED = ("PATH", "HOME", "TMPDIR")
+_PROMPT = "Which essay answers the task better?"
+
+
+def sized(*, small: int, full: int) -> int:
+    """Choose by the one knob: LLM_WORKER_CHAOS=full."""
+    return full if FULL else small
+
+
+class WorkerProcess:
+    """One worker; its log is a file."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
+        self.log = log
+        self._port = free_ports(1)[0]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, str(Path(__file__).with_name("worker_process.py")), *arguments],
+                env={**environment, "LLM_WORKER_WEB__PORT": str(self._port)},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                cwd=log.parent,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id, as the journal has it."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it with SIGKILL; it is gone on return."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP)."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on (SIGCONT)."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        self._process.send_signal(signal.SIGTERM)
+
+    async def ended(self, *, timeout_s: float) -> int:
+        """Wait for its end, and give its exit code."""
+        await until(lambda: not self.is_running, timeout_s=timeout_s, what=f"{self.log.stem} ends")
+        return self._process.wait()
+
+    async def until_ready(self, *, timeout_s: float = READY_S) -> None:
+        """Wait until it has partitions."""
+        await until(self._is_ready, timeout_s=timeout_s, what=f"{self.log.stem} is ready")
+
+    async def metric(self, name: str) -> float:
+        """Read a metric, summed over its labels."""
+        async with aiohttp.ClientSession() as session, session.get(self._url("metrics")) as answer:
+            lines = (await answer.text()).splitlines()
+        found = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
+        assert found, f"there is no metric {name}"
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
+    def log_lines(self) -> list[str]:
+        """Give what it logged, without the line per delivery."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if '"event":"delivery"' not in line]
+
+    async def _is_ready(self) -> bool:
+        assert self.is_running, f"{self.log.stem} ended"
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            timeout = aiohttp.ClientTimeout(total=2)
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(self._url("readyz")) as answer,
+            ):
+                return answer.status == 200
+        return False
+
+    def _url(self, page: str) -> str:
+        return f"http://127.0.0.1:{self._port}/{page}"
+
+
+class Load:
+    """Sends requests with prompts that are all different, and knows which the broker took."""
+
+    def __init__(self, producer: AIOKafkaProducer, catalog: TopicCatalog) -> None:
+        self._producer = producer
+        self._catalog = catalog
+        self._numbers = count()
+        self._records: dict[Sent, tuple[str, bytes]] = {}
+        self._on_their_way: list[asyncio.Future[object]] = []
+
+    async def send(
+        self,
+        *,
+        lane: Lane = Lane.NORMAL,
+        key: str | None = None,
+        event_id: str | None = None,
+        metadata: Mapping[str, Any] = {},
+        **data: object,
+    ) -> Sent:
+        """Send one request; the broker has it after `flush`."""
+        mark = str(uuid4())
+        essay_a, essay_b = f"Essay number {next(self._numbers)} {mark}", "It is as it is."
+        essay_a = str(data.pop("essay_a", essay_a))
+        prompt = f"{_PROMPT}\n\nEssay A:\n{essay_a}\n\nEssay B:\n{essay_b}"
+        sent = Sent(
+            mark=mark,
+            event_id=event_id or mark,
+            correlation_id=key or str(uuid4()),
+            prompt_sha256=sha256(prompt.encode()).hexdigest(),
+        )
+        request = {"user_prompt": _PROMPT, "essay_a": essay_a, "essay_b": essay_b, **data}
+        request["metadata"] = {**metadata, "mark": mark}
+        topic = REQUEST_TOPICS[lane]
+        envelope = {
+            "event_id": sent.event_id,
+            "event_type": self._catalog[topic].name,
+            "event_timestamp": SystemClock().now(),
+            "source_service": "chaos",
+            "correlation_id": sent.correlation_id,
+            "data": request,
+        }
+        record = (self._catalog.on_broker(topic), orjson.dumps(envelope))
+        self._records[sent] = record
+        await self.send_again(sent)
+        return sent
+
+    async def send_again(self, sent: Sent) -> None:
+        """Send the same bytes once more."""
+        topic, value = self._records[sent]
+        future = await self._producer.send(topic, value=value, key=sent.correlation_id.encode())
+        self._on_their_way.append(future)
+
+    async def send_many(self, number: int) -> list[Sent]:
+        """Send requests in one go, by turns on both lanes."""
+        lanes = list(Lane)
+        sent = [await self.send(lane=lanes[turn % len(lanes)]) for turn in range(number)]
+        await self.flush()
+        return sent
+
+    @asynccontextmanager
+    async def running(self, *, rate_per_s: float, at_least: int) -> AsyncIterator[None]:
+        """Send at a rate beside the body, and after it until so many were sent."""
+
+        async def run() -> None:
+            lanes = list(Lane)
+            for turn in count():
+                await self.send(lane=lanes[turn % len(lanes)])
+                await asyncio.sleep(1 / rate_per_s)
+
+        async with beside(run()):
+            yield
+            await until(
+                lambda: len(self._on_their_way) >= at_least,
+                timeout_s=60 + at_least / rate_per_s * 3,
+                what=f"{at_least} requests are sent",
+            )
+
+    async def flush(self) -> list[Sent]:
+        """Wait until the broker has all that was sent, and give it."""
+        await asyncio.gather(*self._on_their_way)
+        return list(self._records)
+
+
+@dataclass(slots=True, kw_only=True)
+class Scenario:
+    """One scenario under way. Made by `scenario`."""
+
+    name: str
+    catalog: TopicCatalog
+    load: Load
+    watch: Watch
+    environment: dict[str, str]
+    directory: Path
+    reports: list[Report]
+    workers: list[WorkerProcess] = field(default_factory=list)
+
+    async def start_worker(self, *arguments: str, **settings: object) -> WorkerProcess:
+        """Start a worker and wait until it has partitions.
+
+        `settings` are LLM_WORKER_ variables in lower case, laid over the scenario's.
+        """
+        log = self.directory / f"worker-{len(self.workers)}.log"
+        worker = WorkerProcess({**self.environment, **_variables(settings)}, log, *arguments)
+        self.workers.append(worker)
+        await worker.until_ready()
+        return worker
+
+    async def until_called(self, *, more: int, timeout_s: float = 60) -> None:
+        """Wait until so many more calls were made."""
+        wanted = len(self.watch.calls()) + more
+        await until(
+            lambda: len(self.watch.calls()) >= wanted,
+            timeout_s=timeout_s,
+            what=f"{more} more calls are made",
+        )
+
+    async def until_answered(self, *, more: int, timeout_s: float = 60) -> None:
+        """Wait until so many more requests are answered."""
+        wanted = len(self.watch.answered) + more
+        await until(
+            lambda: len(self.watch.answered) >= wanted,
+            timeout_s=timeout_s,
+            what=f"{more} more requests are answered",
+        )
+
+    async def concluded(self) -> Report:
+        """Wait until all is answered and committed, at the latest until it no longer moves."""
+        sent = await self.load.flush()
+        with contextlib.suppress(AssertionError):  # the report says better what is missing
+            await self.watch.until_answered(sent, timeout_s=ANSWERED_S)
+            await self.watch.until_committed(timeout_s=ANSWERED_S)
+        report = examine(self.name, self.watch.evidence(sent))
+        self.reports.append(report)
+        return report
+
+    def stop(self) -> None:
+        """Kill what still runs."""
+        for worker in self.workers:
+            worker.kill()
+
+    def log_tails(self) -> str:
+        """Give the end of every worker's log."""
+        return "\n".join(
+            "\n".join([f"--- {worker.log.stem}", *worker.log_lines()[-_LOG_LINES_SHOWN:]])
+            for worker in self.workers
+        )
+
+
+@asynccontextmanager
+async def scenario(
+    name: str,
+    *,
+    bootstrap_servers: str,
+    directory: Path,
+    reports: list[Report],
+    replication_factor: int = -1,
+    reply_topics: Mapping[str, Mapping[str, str]] = {},
+    **settings: object,
+) -> AsyncIterator[Scenario]:
+    """Set a scenario up on topics and a group of its own; nothing of it runs afterwards.
+
+    `reply_topics`, with their configuration, get the scenario's prefix; see
+    `Scenario.start_worker` for `settings`.
+    """
+    catalog = load_topics(prefix=f"{name}.{uuid4().hex[:8]}.")
+    connection = {"bootstrap_servers": bootstrap_servers}
+    await create_topics(connection, catalog, replication_factor=replication_factor)
+    for topic, config in reply_topics.items():
+        await create_topic(bootstrap_servers, catalog.prefix + topic, config=config)
+    journal = directory / "journal.jsonl"
+    environment = _environment(bootstrap_servers, catalog.prefix, journal) | _variables(settings)
+    async with (
+        watching(
+            bootstrap_servers,
+            catalog=catalog,
+            group=environment["LLM_WORKER_KAFKA__GROUP"],
+            journal=journal,
+            reply_topics=[catalog.prefix + topic for topic in reply_topics],
+        ) as watch,
+        # Longer than any outage here: what this producer gives up, the checker cannot judge.
+        AIOKafkaProducer(
+            **connection,
+            enable_idempotence=True,
+            request_timeout_ms=300_000,
+            max_request_size=4 * 2**20,
+        ) as producer,
+    ):
+        running = Scenario(
+            name=name,
+            catalog=catalog,
+            load=Load(producer, catalog),
+            watch=watch,
+            environment=environment,
+            directory=directory,
+            reports=reports,
+        )
+        try:
+            yield running
+        except BaseException as error:
+            error.add_note(running.log_tails())
+            raise
+        finally:
+            running.stop()
+
+
+def _environment(bootstrap_servers: str, prefix: str, journal: Path) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251 - handed on to the worker
+        if name in _INHERITED
+    }
+    return inherited | _variables(
+        {
+            "kafka__bootstrap_servers": bootstrap_servers,
+            "kafka__topic_prefix": prefix,
+            "kafka__group": f"{prefix}workers",
+            "kafka__session_timeout_s": 6,
+            "cache__redis_url": "",
+            "callback_patterns": f"{prefix}*",
+            "providers__mock__journal": journal,
+            "providers__mock__timeout_s": 10,
+            "drain_s": 15,
+            "breaker__recovery_timeout_s": 1,
+            "log__format": "json",
+        }
+    )
+
+
+def _variables(settings: Mapping[str, object]) -> dict[str, str]:
+    return {f"LLM_WORKER_{name.upper()}": str(value) for name, value in settings.items()}
