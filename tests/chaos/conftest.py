@@ -27,7 +27,7 @@ def reports(request: pytest.FixtureRequest) -> Iterator[list[Report]]:
     lines = [orjson.dumps(report.figures()).decode() for report in found]
     request.config.stash.setdefault(_REPORTS, []).extend(lines)
     # What docs/reliability.md is filled from.
-    kept = os.environ.get("LLM_WORKER_CHAOS_REPORT")  # noqa: TID251 - the tests' knob, no setting
+    kept = os.environ.get("CHAOS_REPORT")  # noqa: TID251 - the tests' knob, no setting
     if kept:
         with Path(kept).open("a", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)

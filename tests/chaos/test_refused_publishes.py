@@ -56,13 +56,13 @@ async def test_result_that_its_reply_topic_refuses_comes_on_the_default_topic(
             await create_topic(guarded, topic)
         await deny_writing(guarded, denied)
         worker = await scenario.start_worker()
-        refused = {
-            topic: await scenario.load.send(callback_topic=topic) for topic in (denied, deleted)
-        }
-        await scenario.until_called(more=2)
-        await delete_topic(guarded, deleted)
-        # Alone, so that no other's success closes a breaker that it should not have opened.
+        # One after the other: no other's success may close a breaker that should not have opened.
+        refused = {denied: await scenario.load.send(callback_topic=denied)}
         await scenario.watch.until_answered([refused[denied]], timeout_s=60)
+        assert await worker.metric(_BREAKER) == _CLOSED
+        refused[deleted] = await scenario.load.send(callback_topic=deleted)
+        await scenario.until_called(total=2)
+        await delete_topic(guarded, deleted)
         # Answered while the worker still looks for the topic that is gone.
         others = await scenario.load.send_many(sized(small=50, full=1000))
         await scenario.watch.until_answered(others, timeout_s=60)
@@ -142,7 +142,7 @@ async def test_own_topic_that_is_missing_for_a_while_is_waited_for(
         topic = scenario.catalog.on_broker(TopicName.COMPARISON_RESULT)
         await delete_topic(guarded, topic)
         await scenario.load.send_many(sized(small=100, full=2000))
-        await scenario.until_called(more=5)
+        await scenario.until_called(total=5)
         partitions = scenario.catalog[TopicName.COMPARISON_RESULT].partitions
         await create_topic(guarded, topic, partitions=partitions)
         report = await scenario.concluded()

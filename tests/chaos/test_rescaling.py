@@ -28,11 +28,11 @@ async def test_scaling_and_rolling_restart_buy_nothing_twice(
         async def leave(worker: WorkerProcess) -> None:
             worker.terminate()
             assert await worker.ended(timeout_s=60) == 0
-            await scenario.until_called(more=20)
+            await scenario.until_called_again(more=20)
 
         async def join() -> WorkerProcess:
             worker = await scenario.start_worker()
-            await scenario.until_called(more=20)
+            await scenario.until_called_again(more=20)
             return worker
 
         first = await scenario.start_worker()

@@ -29,7 +29,7 @@ async def test_running_calls_end_and_waiting_requests_go_to_the_next_worker(
     ) as scenario:
         worker = await scenario.start_worker()
         await scenario.load.send_many(sized(small=30, full=300))
-        await scenario.until_called(more=slots)
+        await scenario.until_called(total=slots)
         worker.terminate()
         assert await worker.ended(timeout_s=15) == 0
         bought = scenario.watch.calls()

@@ -29,7 +29,7 @@ async def test_killed_workers_lose_nothing(kafka: EmbeddedKafka, new_scenario: N
         victim, partner = await scenario.start_worker(), None
         async with scenario.load.running(rate_per_s=60, at_least=sized(small=600, full=10_000)):
             for _ in range(kills):
-                await scenario.until_called(more=2 * slots)
+                await scenario.until_called_again(more=2 * slots)
                 victim.kill()
                 victim = await scenario.start_worker()
                 # A second worker joins at one kill and leaves at the next.
@@ -57,7 +57,7 @@ async def test_thawed_worker_buys_nothing_that_was_taken_over(
         frozen, partner = await scenario.start_worker(), await scenario.start_worker()
         # Far more than the slots, so that the frozen worker holds many that wait for one.
         await scenario.load.send_many(sized(small=300, full=3000))
-        await scenario.until_called(more=4 * slots)
+        await scenario.until_called(total=4 * slots)
         frozen.freeze()
         # Long enough for the group to give its partitions away, and for what it held to be bought.
         await scenario.until_answered(more=150, timeout_s=120)

@@ -1,0 +1,175 @@
+"""The bench: a broker, topics filled with requests, and the three loops to run over them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from benchmarks.load import request
+from benchmarks.loops.job import Answer, Job
+from benchmarks.subject import running
+from benchmarks.yardstick import Yardstick, yardstick_in
+from llm_worker.adapters.kafka.topics import create_topics
+from llm_worker.bootstrap.worker import WINDOW_PER_SLOT
+from llm_worker.contracts.topics import TopicCatalog, load_topics
+from llm_worker.contracts.vocabulary import Lane, TopicName
+from llm_worker.dev.leashed import free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from pathlib import Path
+
+    from benchmarks.subject import Subject
+
+WRITTEN = (
+    TopicName.REQUEST_STARTED,
+    TopicName.COST_TRACKING,
+    TopicName.REQUEST_COMPLETED,
+    TopicName.COMPARISON_RESULT,
+)
+"""What our worker writes for a request that succeeds, in its order."""
+WINDOW_PER_LANE = WINDOW_PER_SLOT // len(Lane)
+"""Requests that one lane of our worker holds at most, per running slot."""
+
+
+class Loop(StrEnum):
+    """What is compared."""
+
+    BARE = "a aiokafka"
+    FAUST = "b Faust"
+    WORKER = "c worker"
+    WORKER_INFO = "c worker, INFO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Runs loops over topics that were filled before, each run as a consumer group of its own."""
+
+    bootstrap_servers: str
+    directory: Path
+    consumer: AIOKafkaConsumer
+    producer: AIOKafkaProducer
+    yardstick: Yardstick
+    answers: list[Answer] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def topics(self, name: str) -> TopicCatalog:
+        """Create a set of empty topics, apart from all others."""
+        catalog = load_topics(f"{name}-{next(self._numbers)}.")
+        options = {"bootstrap_servers": self.bootstrap_servers}
+        await create_topics(options, catalog, replication_factor=1)
+        return catalog
+
+    async def fill(
+        self, topics: TopicCatalog, name: TopicName, count: int, *, essay_bytes: int
+    ) -> None:
+        """Send requests; the broker holds them on return."""
+        topic = topics.on_broker(name)
+        for _ in range(count):
+            key, value = request(essay_bytes)
+            await self.producer.send(topic, value=value, key=key)
+        await self.producer.flush()
+
+    async def results(self, topics: TopicCatalog) -> int:
+        """Count the results that the broker holds."""
+        name = TopicName.COMPARISON_RESULT
+        partitions = range(topics[name].partitions)
+        tps = [TopicPartition(topics.on_broker(name), partition) for partition in partitions]
+        return sum((await self.consumer.end_offsets(tps)).values())
+
+    @contextmanager
+    def running(self, loop: Loop, topics: TopicCatalog, *, in_flight: int) -> Iterator[Subject]:
+        """Run a loop with at most `in_flight` unacknowledged requests."""
+        if loop in (Loop.WORKER, Loop.WORKER_INFO):
+            level = "INFO" if loop is Loop.WORKER_INFO else "WARNING"
+            slots = max(2, in_flight // WINDOW_PER_LANE)
+            with self.worker(topics, slots=slots, LOG__LEVEL=level) as (subject, _):
+                yield subject
+            return
+        job = Job(
+            bootstrap_servers=self.bootstrap_servers,
+            group=f"bench-{uuid4()}",
+            topic=topics.on_broker(TopicName.COMPARISON_REQUESTED),
+            in_flight=in_flight,
+            answers=[_prefixed(answer, topics.prefix) for answer in self.answers],
+        )
+        path = self.directory / f"{job.group}.json"
+        job.write(path)
+        module = f"benchmarks.loops.{'bare' if loop is Loop.BARE else 'faust_bare'}"
+        with running(module, log=path.with_suffix(".log"), arguments=[str(path)]) as subject:
+            yield subject
+
+    @contextmanager
+    def worker(
+        self, topics: TopicCatalog, *, slots: int, **settings: str
+    ) -> Iterator[tuple[Subject, str]]:
+        """Run our worker with the mock, which never fails here; give it and its address."""
+        [port] = free_ports(1)
+        group = f"bench-{uuid4()}"
+        chosen = {
+            "KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "KAFKA__GROUP": group,
+            "KAFKA__TOPIC_PREFIX": topics.prefix,
+            "CACHE__REDIS_URL": "",
+            "PROVIDERS__MOCK__ERROR_RATE": "0",
+            "MAX_IN_FLIGHT": str(slots),
+            "WEB__PORT": str(port),
+            "LOG__LEVEL": "WARNING",
+            "LOG__FORMAT": "json",
+        } | settings
+        env: Mapping[str, str] = {f"LLM_WORKER_{name}": value for name, value in chosen.items()}
+        log = self.directory / f"{group}.log"
+        with running("benchmarks.loops.worker", log=log, env=env) as subject:
+            yield subject, f"http://127.0.0.1:{port}"
+
+    async def learn_answers(self) -> None:
+        """Run our worker on one request and remember what it writes, for the other loops."""
+        topics = await self.topics("answers")
+        await self.fill(topics, TopicName.COMPARISON_REQUESTED, 1, essay_bytes=1_000)
+        with self.worker(topics, slots=10) as (subject, _):
+            while not await self.results(topics):
+                subject.check()
+                await asyncio.sleep(0.1)
+        for name in WRITTEN:
+            self.answers.append(await self._answer(topics, name))
+
+    async def _answer(self, topics: TopicCatalog, name: TopicName) -> Answer:
+        topic = topics.on_broker(name)
+        reader = AIOKafkaConsumer(
+            topic, bootstrap_servers=self.bootstrap_servers, auto_offset_reset="earliest"
+        )
+        async with reader:
+            record = await reader.getone()
+        headers = [(key, value.decode()) for key, value in record.headers]
+        return Answer(topic=topics[name].name, value=record.value.decode(), headers=headers)
+
+
+@asynccontextmanager
+async def bench_on(bootstrap_servers: str, directory: Path) -> AsyncIterator[Bench]:
+    """Open a bench on a running broker."""
+    async with AsyncExitStack() as stack:
+        yardstick = await stack.enter_async_context(yardstick_in(directory))
+        bench = Bench(
+            bootstrap_servers=bootstrap_servers,
+            directory=directory,
+            consumer=AIOKafkaConsumer(bootstrap_servers=bootstrap_servers),
+            producer=AIOKafkaProducer(
+                bootstrap_servers=bootstrap_servers, linger_ms=5, max_batch_size=256 * 1024
+            ),
+            yardstick=yardstick,
+        )
+        await stack.enter_async_context(bench.consumer)
+        await stack.enter_async_context(bench.producer)
+        await bench.learn_answers()
+        yield bench
+
+
+def _prefixed(answer: Answer, prefix: str) -> Answer:
+    return Answer(topic=prefix + answer.topic, value=answer.value, headers=answer.headers)

@@ -1,0 +1,1 @@
+"""The processes under test: aiokafka alone, Faust with the ordered gate, our worker."""

@@ -1,0 +1,11 @@
+"""Loop (c): our worker, as its command starts it."""
+
+from __future__ import annotations
+
+from benchmarks.loops.traced import let_profilers_in
+from llm_worker.bootstrap import load_settings
+from llm_worker.bootstrap.worker import run_worker
+
+if __name__ == "__main__":
+    let_profilers_in()
+    raise SystemExit(run_worker(load_settings()))
