@@ -42,7 +42,7 @@ check-lint: ; $(BIN)/ruff check .
 check-types: ; $(BIN)/mypy
 check-imports: ; $(BIN)/lint-imports
 check-schemas: ; $(BIN)/llm-worker schemas check
-check-tests: ; $(BIN)/pytest -q tests/unit tests/architecture tests/schemas
+check-tests: ; $(BIN)/pytest -q tests/unit tests/architecture tests/contract tests/schemas
 
 format: $(INSTALLED) ## Format, and fix what ruff can fix
 	$(BIN)/ruff check --fix-only .

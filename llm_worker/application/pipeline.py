@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from llm_worker.application.ports import Refusal
@@ -18,7 +20,7 @@ from llm_worker.domain.request import conflict_namespace
 from llm_worker.domain.results import shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from llm_worker.application.orchestrator import Orchestrator
@@ -48,6 +50,7 @@ class Pipeline:
     reply_topics: ReplyTopics
     clock: Clock
     telemetry: Telemetry
+    _under_way: dict[UUID, asyncio.Future[None]] = field(default_factory=dict, init=False)
 
     async def handle(self, delivery: Delivery) -> Ending:
         """Bring one delivery to its end.
@@ -57,11 +60,21 @@ class Pipeline:
         request = self.codec.decode(delivery)
         if isinstance(request, Rejected):
             return await self._refuse(request)
+        while (twin := self._under_way.get(request.request_id)) is not None:
+            await asyncio.wait([twin])
+        ended = self._under_way[request.request_id] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._resolve(request)
+        finally:
+            del self._under_way[request.request_id]
+            ended.set_result(None)
+
+    async def _resolve(self, request: ComparisonRequest) -> Ending:
         known = await self.outcomes.find(request.request_id)
         if known is not None and known.data_hash != request.data_hash:
             return await self._refuse(self._conflict(request))
         if known is not None and known.records is not None:
-            await self._publish(known.records)
+            await self._publish_all(known.records)
             return Replayed(request=request)
         await self.outcomes.keep(request.request_id, request.data_hash, None)
         reply_topic = request.asked.callback_topic
@@ -99,14 +112,30 @@ class Pipeline:
     ) -> Completed | Failed | Rejected:
         events = list(events_of(outcome))
         records = tuple(self.codec.render(event) for event in events)
-        if not isinstance(outcome, Rejected):
-            all_records = (*(sending.record for sending in started), *records)
-            request = outcome.request
-            await self.outcomes.keep(request.request_id, request.data_hash, all_records)
         event_of = {id(record): event for event, record in zip(events, records, strict=True)}
-        for record, refusal in await self._publish(records, started):
-            await self._make_good(event_of.get(id(record)), record, refusal)
+        if isinstance(outcome, Rejected):
+            await self._publish_all(records, event_of=event_of)
+            return outcome
+        before = tuple(sending.record for sending in started)
+        request = outcome.request
+        await self.outcomes.keep(request.request_id, request.data_hash, (*before, *records))
+        held = await self._publish_all(records, started, event_of)
+        if held != records:
+            await self.outcomes.keep(request.request_id, request.data_hash, (*before, *held))
         return outcome
+
+    async def _publish_all(
+        self,
+        records: tuple[Record, ...],
+        started: Sequence[Sending] = (),
+        event_of: Mapping[int, Event | DeadLetter] = MappingProxyType({}),
+    ) -> tuple[Record, ...]:
+        """Give the records as the broker holds them: the refused ones in a form that it takes."""
+        instead = {
+            id(record): await self._make_good(event_of.get(id(record)), record, refusal)
+            for record, refusal in await self._publish(records, started)
+        }
+        return tuple(instead.get(id(record), record) for record in records)
 
     async def _publish(
         self, records: Sequence[Record], started: Sequence[Sending] = ()
@@ -116,12 +145,13 @@ class Pipeline:
 
     async def _make_good(
         self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
-    ) -> None:
-        """Publish what the broker refused in a form that it takes."""
+    ) -> Record:
+        """Publish what the broker refused in a form that it takes; give that form."""
         for other in self._substitutes(event, record, refusal):
             if not await self._publish([other]):
-                return
+                return other
         self.telemetry.refused(record, refusal)
+        return record
 
     def _substitutes(
         self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
@@ -135,6 +165,8 @@ class Pipeline:
                 if refusal is Refusal.TOO_LARGE:
                     return [*smaller, *elsewhere]
                 return elsewhere
+            case None if not record.is_own:
+                return [self.codec.redirected(record)]
             case _:
                 return ()
 

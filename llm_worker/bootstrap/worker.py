@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 WINDOW_PER_SLOT = 10
 """Unacked deliveries per running call: room for those that wait, and for those behind them."""
+WINDOW_AT_MOST = 5_000
+"""Unacked deliveries whatever the number of calls: one that waits takes about 23 kB."""
 OUTCOME_MEMORY_BYTES = 32 * 1024 * 1024
 _EXIT_GRACE_S = 45.0
 _EXIT_FORCED = 75
@@ -119,7 +121,9 @@ def build_worker(settings: Settings) -> DeliveryApp:
         handle=pipeline.handle,
         acks=app,
         slots=slots,
-        window=settings.max_in_flight * WINDOW_PER_SLOT,
+        window=max(
+            settings.max_in_flight, min(settings.max_in_flight * WINDOW_PER_SLOT, WINDOW_AT_MOST)
+        ),
         clock=clock,
         telemetry=telemetry,
     )

@@ -41,7 +41,9 @@ class LLMConfigOverrides(WireModel):
     """What this request wants otherwise than the worker's defaults."""
 
     provider_override: ProviderName | None = Field(default=None, description="Pin the provider.")
-    model_override: str | None = Field(default=None, min_length=1, description="Pin the model.")
+    model_override: str | None = Field(
+        default=None, min_length=1, max_length=256, description="Pin the model."
+    )
     temperature_override: float | None = Field(default=None, ge=0, le=2)
     system_prompt_override: str | None = Field(default=None, description="Replaces the default.")
     max_tokens_override: int | None = Field(default=None, gt=0, description="Of the answer.")
@@ -69,9 +71,11 @@ class LLMComparisonRequestV1(WireModel):
     correlation_id: UUID | None = Field(
         default=None, description="Where given it must agree with the envelope's."
     )
-    user_id: str | None = Field(default=None, description="For cost attribution and budgets.")
+    user_id: str | None = Field(
+        default=None, max_length=256, description="For cost attribution and budgets."
+    )
     organization_id: str | None = Field(
-        default=None, description="For cost attribution and budgets."
+        default=None, max_length=256, description="For cost attribution and budgets."
     )
     metadata: dict[str, Any] = Field(
         default_factory=dict,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -97,7 +98,10 @@ async def test_denied_rights_are_told(tmp_path: Path, catalog: TopicCatalog) -> 
     assert not any(states[name].differences or states[name].unchecked for name in others)
 
 
-async def test_nobody_listening_is_one_error_that_says_where() -> None:
+async def test_nobody_listening_is_one_error_that_says_where(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "aiokafka")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"

@@ -91,8 +91,8 @@ NARROWING: list[Mutation] = [
     (REQUEST, _field("replicate", minimum=1), "replicate: minimum 0 -> 1"),
     (
         REQUEST,
-        _field("user_id", anyOf=[{"type": "string"}]),
-        "user_id: type string or null -> string",
+        _field("callback_topic", anyOf=[{"type": "string"}]),
+        "callback_topic: type string or null -> string",
     ),
     (RESULT, _field("cost_estimate", type="integer"), "cost_estimate: type number -> integer"),
     (REQUEST, _field("user_prompt", format="email"), "user_prompt: format none -> email"),

@@ -37,6 +37,8 @@ class FakeProducer:
     async def send(
         self, topic: str, *, value: bytes | None, key: bytes, headers: list[Any]
     ) -> asyncio.Future[object]:
+        if self.broker.metadata is not None:
+            await self.broker.metadata.wait()
         if not self.is_up:
             raise ProducerClosed
         assert value is not None or key is not None
@@ -61,6 +63,8 @@ class Broker:
 
     judge: Judge = lambda _producer, _topic, _value: None
     is_away: bool = False
+    metadata: asyncio.Event | None = None
+    """Set it, and a send waits for it, as for the metadata of a topic."""
     made: list[FakeProducer] = field(default_factory=list)
     held: list[tuple[int, str, bytes | None, list[Any]]] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)

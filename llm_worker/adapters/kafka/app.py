@@ -87,6 +87,7 @@ class DeliveryApp(faust.App):
         self._closing = closing
         self._routes = routes
         self._drained = asyncio.Event()
+        self._queues: list[UnblockedQueue] = []
         super().__init__(
             group,
             key_serializer="raw",
@@ -105,6 +106,10 @@ class DeliveryApp(faust.App):
         # Events go through a producer of our own: nobody uses Faust's.
         self.boot_strategy.enable_kafka_producer = False
 
+    def has_queued(self) -> bool:
+        """Say whether records wait for an agent to pull them."""
+        return any(queue.qsize() for queue in self._queues)
+
     def ack(self, message: Message) -> None:
         """Let the consumer commit up to behind the message; called in gate order."""
         self.consumer.ack(message)
@@ -118,9 +123,11 @@ class DeliveryApp(faust.App):
         self, maxsize: int | None = None, *, clear_on_resume: bool = False
     ) -> UnblockedQueue:
         """Make an agent's queue."""
-        return UnblockedQueue(
+        queue = UnblockedQueue(
             maxsize=maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume
         )
+        self._queues.append(queue)
+        return queue
 
     @override
     def _create_directories(self) -> None:

@@ -91,7 +91,8 @@ class KafkaCodec:
         return Record(
             topic=topic,
             key=key,
-            value=orjson.dumps(envelope, option=orjson.OPT_UTC_Z),
+            # Copied: orjson leaves its buffer's spare room attached, and outcomes are remembered.
+            value=bytes(memoryview(orjson.dumps(envelope, option=orjson.OPT_UTC_Z))),
             headers=(
                 ("correlation_id", key),
                 ("event_type", event_type.encode()),

@@ -77,6 +77,12 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
             return False
         return True
 
+    def has_fetched_all(self, tp: TP) -> bool:
+        """Say whether all up to the partition's end is fetched; markers of transactions count."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - no public face
+        state = subscription.assignment.state_value(TopicPartition(tp.topic, tp.partition))
+        return bool(state.has_valid_position and state.position >= (state.highwater or 0))
+
     def _watch_heartbeats(self) -> None:
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
         beat = coordinator._do_heartbeat  # noqa: SLF001 - no public face
@@ -134,6 +140,10 @@ class SafeConsumer(driver.Consumer):
     def uncommitted_age_s(self) -> float | None:
         """Seconds that something finished has waited to be committed; None with nothing."""
         return None if self._waiting_since_s is None else monotonic() - self._waiting_since_s
+
+    def has_fetched_all(self, tp: TP) -> bool:
+        """Say whether nothing of the partition is left on the broker."""
+        return cast("SafeConsumerThread", self._thread).has_fetched_all(tp)
 
     def spans(self) -> dict[TP, tuple[int | None, int]]:
         """Give, per assigned partition, the committed offset (None: never) and the end."""

@@ -75,12 +75,16 @@ class ProducerLine:
         finally:
             await producer.stop()
 
-    def retire(self, producer: AIOKafkaProducer) -> None:
-        """Take the producer out of use; it is stopped once it has sent what it can."""
+    def retire(self, producer: AIOKafkaProducer) -> bool:
+        """Take the producer out of use; it is stopped once it has sent what it can.
+
+        False: somebody else who met the same failure was sooner.
+        """
         if producer is not self._current:
-            return
+            return False
         self._current = None
         self._stop_later(producer)
+        return True
 
     async def stop(self) -> None:
         """Flush and stop, in bounded time."""

@@ -227,9 +227,9 @@ class KafkaPublisher:
     def _note_failure(
         self, record: Record, producer: AIOKafkaProducer | None, error: KafkaError
     ) -> None:
-        _log.warning("publish_failed", topic=record.topic, error=type(error).__name__)
-        if producer is not None:
-            self._line(record).retire(producer)
+        # One line a producer, not one a record: an outage fails thousands at once.
+        if producer is None or self._line(record).retire(producer):
+            _log.warning("publish_failed", topic=record.topic, error=type(error).__name__)
         if record.is_own and not isinstance(error, MessageSizeTooLargeError):
             self._breaker.fail(self._clock.monotonic())
             if not self.is_available:

@@ -114,7 +114,11 @@ class WorkerState:
     def _unpulled(self, tp: TP, committed: int | None, end: int) -> int:
         start = self.in_flight.gate.next_offset((tp.topic, tp.partition)) or committed
         # Without either, the log may begin anywhere: its end alone tells nothing.
-        return 0 if start is None else max(0, end - start)
+        if start is None or start >= end:
+            return 0
+        # The markers of a producer's transactions take offsets, and are never pulled.
+        only_markers = self._consumer.has_fetched_all(tp) and not self.app.has_queued()
+        return 0 if only_markers else end - start
 
     def _spans(self) -> dict[TP, tuple[int | None, int]]:
         return self._consumer.spans() if self._assigned() else {}

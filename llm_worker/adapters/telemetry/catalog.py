@@ -83,7 +83,7 @@ OLDEST_DELIVERY_AGE = Metric(
 GATE_DEPTH = Metric(
     name="llm_worker_gate_depth_deliveries",
     kind="gauge",
-    help="Finished deliveries that wait for an earlier one before their offset may go.",
+    help="Deliveries at the ordered gate: those under way, and finished ones behind them.",
 )
 CONSUMER_LAG = Metric(
     name="llm_worker_consumer_lag_records",

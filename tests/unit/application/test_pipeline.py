@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
 import orjson
 import pytest
+from typing_extensions import override
 
 from llm_worker.application.ports import Refusal
 from llm_worker.contracts.vocabulary import Lane
@@ -27,12 +28,31 @@ from tests.support.wire import data_of, error_code_of, read_event
 
 if TYPE_CHECKING:
     from llm_worker.domain.delivery import Delivery, Record
+    from llm_worker.domain.outcome import Attempt
+    from llm_worker.domain.request import ComparisonRequest
+    from llm_worker.domain.verdict import Completion
 
 _REPLY_TOPIC = "huleedu.cj.results.v1"
 _STARTED = "huleedu.llm_provider.request_started.v1"
 _COST = "huleedu.llm_provider.cost_tracking.v1"
 _COMPLETED = "huleedu.llm_provider.request_completed.v1"
 _FAILURE = "huleedu.llm_provider.failure.v1"
+
+
+@dataclass(slots=True)
+class _GatedProvider(FakeProvider):
+    """Answers once the gate is open."""
+
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @override
+    async def judge(self, request: ComparisonRequest, attempt: Attempt) -> Completion:
+        self.calls.append((request, attempt))
+        self.called.set()
+        await self.gate.wait()
+        assert not isinstance(self.answer, Exception)
+        assert self.answer is not None
+        return self.answer
 
 
 @pytest.fixture
@@ -87,6 +107,56 @@ async def test_redelivery_of_a_known_outcome_publishes_the_same_bytes_and_calls_
     assert isinstance(ending, Replayed)
     assert core.publisher.held == first
     assert len(core.provider.calls) == 1
+
+
+async def test_same_request_twice_in_flight_is_bought_once(core: Core) -> None:
+    core.provider = provider = _GatedProvider(completion_of())
+    pipeline, body = core.pipeline(), body_of()
+    tasks = [asyncio.ensure_future(pipeline.handle(_delivery(body))) for _ in range(2)]
+    await core.provider.called.wait()
+    provider.gate.set()
+    endings = await asyncio.gather(*tasks)
+    assert [type(ending) for ending in endings] == [Completed, Replayed]
+    assert len(core.provider.calls) == 1
+    half = len(core.publisher.held) // 2
+    assert core.publisher.held[:half] == core.publisher.held[half:]
+
+
+async def test_twin_of_a_cancelled_request_is_bought(core: Core) -> None:
+    core.provider = provider = _GatedProvider(completion_of())
+    pipeline, body = core.pipeline(), body_of()
+    first, second = (asyncio.ensure_future(pipeline.handle(_delivery(body))) for _ in range(2))
+    await core.provider.called.wait()
+    first.cancel()
+    provider.gate.set()
+    assert isinstance(await second, Completed)
+    assert len(core.provider.calls) == 2
+
+
+async def test_redelivery_of_a_redirected_result_is_answered_where_it_was_taken(
+    core: Core,
+) -> None:
+    core.reply_topics.usable.add(_REPLY_TOPIC)
+    core.publisher = _refuses(_REPLY_TOPIC, why=Refusal.NOT_DELIVERABLE)
+    pipeline, body = core.pipeline(), body_of(callback_topic=_REPLY_TOPIC)
+    await pipeline.handle(_delivery(body))
+    first = list(core.publisher.held)
+    core.publisher.held.clear()
+    assert isinstance(await pipeline.handle(_delivery(body)), Replayed)
+    assert core.publisher.held == first
+
+
+async def test_redelivery_whose_reply_topic_has_gone_is_answered_on_the_default_one(
+    core: Core,
+) -> None:
+    core.reply_topics.usable.add(_REPLY_TOPIC)
+    pipeline, body = core.pipeline(), body_of(callback_topic=_REPLY_TOPIC)
+    await pipeline.handle(_delivery(body))
+    core.publisher.refuse = _refuses(_REPLY_TOPIC, why=Refusal.NOT_DELIVERABLE).refuse
+    core.publisher.held.clear()
+    await pipeline.handle(_delivery(body))
+    assert core.publisher.held[-1].topic == RESULT_TOPIC
+    assert ("undeliverable_to", _REPLY_TOPIC.encode()) in core.publisher.held[-1].headers
 
 
 async def test_redelivery_of_a_failure_is_replayed_too(core: Core) -> None:

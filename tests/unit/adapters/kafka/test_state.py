@@ -34,6 +34,10 @@ class _Consumer:
     uncommitted_s: float | None = None
     known: dict[TP, tuple[int | None, int]] = field(default_factory=dict)
     is_started: bool = True
+    fetched: bool = False
+
+    def has_fetched_all(self, _tp: TP) -> bool:
+        return self.fetched
 
     def uncommitted_age_s(self) -> float | None:
         return self.uncommitted_s
@@ -52,6 +56,10 @@ class _App:
     consumer: _Consumer = field(default_factory=_Consumer)
     rebalancing: bool = False
     should_stop: bool = False
+    queued: bool = False
+
+    def has_queued(self) -> bool:
+        return self.queued
 
 
 @dataclass(slots=True)
@@ -101,6 +109,16 @@ def bench() -> _Bench:
     bench.clock.advance(1_000)
     bench.app.consumer.known = {_NORMAL: (5, 9), _BULK: (0, 100)}
     return bench
+
+
+def test_markers_of_transactions_are_no_records_that_wait(bench: _Bench) -> None:
+    bench.app.consumer.fetched = True
+    assert bench.state().progress().pullable == 0
+
+
+def test_fetched_records_that_no_agent_pulls_wait(bench: _Bench) -> None:
+    bench.app.consumer.fetched = bench.app.queued = True
+    assert bench.state().progress().pullable == 104
 
 
 def test_idle_worker_is_not_stuck_however_long_it_idles(bench: _Bench) -> None:
