@@ -14,10 +14,9 @@ async def test_producer_is_stopped_only_after_the_sends_that_wait_in_it_have_lef
     """aiokafka never wakes a send that waits for metadata once its client is closed."""
     broker = Broker(metadata=asyncio.Event())
     line = broker.line()
-    sending = asyncio.ensure_future(line.send(_RECORD))
-    while not broker.made or not broker.made[0].is_up:
-        await asyncio.sleep(0)
     producer = await line.current()
+    sending = asyncio.ensure_future(line.send(_RECORD))
+    await asyncio.sleep(0)
     line.retire(producer)
     stopping = asyncio.ensure_future(line.stop())
     for _ in range(10):
