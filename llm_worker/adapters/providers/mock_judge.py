@@ -12,8 +12,8 @@ from llm_worker.contracts.vocabulary import Winner
 from llm_worker.domain.verdict import Verdict
 
 _HEADINGS = re.compile(r"^\W*essay\s+(?:a|b)\b\W*", re.IGNORECASE | re.MULTILINE)
-_GLANCE_CHARACTERS = 600
-_STEEPNESS = 9.0
+_GLANCE_CHARACTERS = 1200
+_STEEPNESS = 12.0
 _CLEAR, _CLOSE = 0.5, 0.2
 
 
@@ -58,7 +58,7 @@ def latent_quality(essay: str) -> float:
         return 0.0
     range_of_words = len(set(words)) / len(words)
     length_of_words = len(glance) / len(words) - 1
-    guess = 0.6 * (range_of_words - 0.58) / 0.35 + 0.4 * (length_of_words - 3.5) / 1.5
+    guess = 0.7 * (range_of_words - 0.45) / 0.3 + 0.3 * (length_of_words - 3.5) / 1.5
     return min(1.0, max(0.0, guess))
 
 
