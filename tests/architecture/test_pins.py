@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from faust.app.base import BootStrategy
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
@@ -66,6 +68,10 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
 
 TOUCHED: list[tuple[Callable[..., Any], str, str]] = [
     (driver.AIOKafkaConsumerThread._ensure_consumer, "self", "aiokafka's consumer"),
+    (AIOKafkaClient._wait_on_metadata, "self topic", "the partitions of a topic (client)"),
+    (AIOKafkaClient.send, "self node_id request group", "our Metadata request (topics.py)"),
+    (TopicPartitionState.has_valid_position.fget, "self", "may position be read"),
+    (Assignment.state_value, "self tp", "how far a partition is fetched"),
     (GroupCoordinator._do_heartbeat, "self", "True: the group says that we are a member"),
     (
         FlowControlQueue.put_nowait_enhanced,

@@ -80,8 +80,12 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
     def has_fetched_all(self, tp: TP) -> bool:
         """Say whether all up to the partition's end is fetched; markers of transactions count."""
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - no public face
-        state = subscription.assignment.state_value(TopicPartition(tp.topic, tp.partition))
-        return bool(state.has_valid_position and state.position >= (state.highwater or 0))
+        # Another thread's: at a rebalance any of it may be gone by now.
+        assignment = subscription and subscription.assignment
+        state = assignment and assignment.state_value(TopicPartition(tp.topic, tp.partition))
+        if not state or not state.has_valid_position:
+            return False
+        return bool(state.position >= (state.highwater or 0))
 
     def _watch_heartbeats(self) -> None:
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
