@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
 WINDOW_PER_SLOT = 10
 """Unacked deliveries per running call: room for those that wait, and for those behind them."""
-WINDOW_AT_MOST = 5_000
+WINDOW_AT_MOST = 4_000
 """Unacked deliveries whatever the number of calls: one that waits takes about 23 kB."""
-OUTCOME_MEMORY_BYTES = 32 * 1024 * 1024
+OUTCOME_MEMORY_BYTES = 24 * 1024 * 1024
 _EXIT_GRACE_S = 45.0
 _EXIT_FORCED = 75
 _COLLECT_AFTER = 20_000
