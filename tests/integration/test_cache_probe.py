@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_worker.adapters.cache.probe import CacheUnreachableError, ping, read_time
+from llm_worker.adapters.cache.probe import CacheUnreachableError, read_time
 from llm_worker.adapters.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 
 async def test_running_cache_answers_with_its_time(cache_server: EmbeddedCache) -> None:
-    await ping(cache_server.url, 10)
     # The same machine's clock: far apart only if the answer was read wrongly.
     difference = await read_time(cache_server.url, 10) - SystemClock().now()
     assert abs(difference) < timedelta(minutes=5)
@@ -24,7 +23,7 @@ async def test_nobody_listening_is_said() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         with pytest.raises(CacheUnreachableError, match="Connect call failed"):
-            await ping(f"redis://127.0.0.1:{closed.getsockname()[1]}/0", 10)
+            await read_time(f"redis://127.0.0.1:{closed.getsockname()[1]}/0", 10)
 
 
 async def test_silent_server_is_given_up() -> None:
@@ -32,11 +31,11 @@ async def test_silent_server_is_given_up() -> None:
         socket.create_server(("127.0.0.1", 0)) as silent,
         pytest.raises(CacheUnreachableError, match=r"no answer within 0\.1 s"),
     ):
-        await ping(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 0.1)
+        await read_time(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 0.1)
 
 
 async def test_secret_of_a_malformed_url_is_not_told() -> None:
     with pytest.raises(CacheUnreachableError) as raised:
-        await ping("redis://:hunter2/3@127.0.0.1:6379/0", 1)
+        await read_time("redis://:hunter2/3@127.0.0.1:6379/0", 1)
     assert "hunter2" not in repr(raised.value)
     assert raised.value.__suppress_context__

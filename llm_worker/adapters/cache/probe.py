@@ -15,11 +15,6 @@ class CacheUnreachableError(Exception):
     """Redis does not answer as it should; the text never holds its URL, which may hold a secret."""
 
 
-async def ping(url: str, timeout_s: float) -> None:
-    """Return once Redis has answered. Raises CacheUnreachableError if it does not in time."""
-    await read_time(url, timeout_s)
-
-
 async def read_time(url: str, timeout_s: float) -> datetime:
     """Give Redis' own time, in UTC. Raises CacheUnreachableError if it does not tell in time."""
     try:
