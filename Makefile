@@ -57,14 +57,15 @@ chaos: $(INSTALLED) ## The reliability tests at full size
 bench: $(INSTALLED) ## Speed and memory
 	$(BIN)/python benchmarks/run.py
 
-# Both keep the versions that are locked already, except where pyproject.toml rules them out.
+# Both keep the versions that are locked already, except where pyproject.toml rules them out; the
+# tests' libraries have a say in what the worker runs with, so that it is tested with that.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate pyproject.toml
 
 lock: $(INSTALLED) ## Lock the dependencies of pyproject.toml again
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --extra dev --extra test --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --extra dev --extra test --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

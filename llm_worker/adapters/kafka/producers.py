@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -125,7 +125,7 @@ class ProducerLine:
 async def _for_ever(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((KafkaError, OSError)),
-        wait=wait_exponential_jitter(multiplier=0.2, max=5),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
     )
     return await retrying(ask)
 

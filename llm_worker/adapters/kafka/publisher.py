@@ -19,7 +19,7 @@ from tenacity import (
     retry_if_not_exception_type,
     stop_after_attempt,
     stop_never,
-    wait_exponential_jitter,
+    wait_random_exponential,
 )
 
 from llm_worker.application.ports import Refusal
@@ -170,7 +170,7 @@ class KafkaPublisher:
                 retry=retry_if_exception_type(KafkaError)
                 & retry_if_not_exception_type(MessageSizeTooLargeError),
                 stop=stop_never if record.is_own else stop_after_attempt(_FOREIGN_TRIES),
-                wait=wait_exponential_jitter(multiplier=0.1, max=5),
+                wait=wait_random_exponential(multiplier=0.1, max=5),
                 reraise=True,
             ):
                 with attempt:
