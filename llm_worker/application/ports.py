@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from decimal import Decimal
     from uuid import UUID
 
     from llm_worker.contracts.vocabulary import ProviderName
+    from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.events import DeadLetter, Event
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Rejected, Target
     from llm_worker.domain.request import ComparisonRequest
-    from llm_worker.domain.verdict import Billing, Completion
+    from llm_worker.domain.routing import Route
+    from llm_worker.domain.verdict import Billing, Completion, Usage
 
 
 class Clock(Protocol):
@@ -45,29 +48,61 @@ class Codec(Protocol):
         """Drop a dead letter's value, and say so in its headers."""
 
 
+class ModelCatalog(Protocol):
+    """A provider's models and their prices."""
+
+    def knows(self, model: str) -> bool:
+        """Say whether the provider has such a model, as far as we know."""
+
+    def nearest(self, model: str) -> tuple[str, ...]:
+        """Give the names, at most three, that are most like one that is not known."""
+
+    def cost_usd(self, model: str, usage: Usage) -> Decimal | None:
+        """Price a call; None where usage or price is unknown."""
+
+
 class Provider(Protocol):
-    """One company, or machine, that judges."""
+    """One company, or machine, that judges.
+
+    `timeout_s` is how long one call may take.
+    """
 
     name: ProviderName
     default_model: str
     timeout_s: float
 
-    async def judge(self, request: ComparisonRequest, attempt: Attempt) -> Completion:
-        """Buy one verdict.
+    @property
+    def models(self) -> ModelCatalog:
+        """What it has."""
+
+    async def judge(
+        self, request: ComparisonRequest, attempt: Attempt, limit_s: float
+    ) -> Completion:
+        """Buy one verdict, within `limit_s` seconds.
 
         Raises:
             ProviderError: no usable verdict; its `billing` says what was paid all the same.
         """
 
+    async def probe(self, limit_s: float) -> None:
+        """Ask something that costs nothing, to see whether the provider answers.
+
+        Raises:
+            ProviderError: it does not.
+        """
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+
 
 class VerdictCache(Protocol):
     """Verdicts that were bought before."""
 
-    async def find(self, request: ComparisonRequest, target: Target, /) -> Completion | None:
-        """Give the verdict for the same question to the same target."""
+    async def find(self, request: ComparisonRequest, route: Route, /) -> Completion | None:
+        """Give the verdict for the same question to the same configured targets."""
 
     async def keep(
-        self, request: ComparisonRequest, target: Target, completion: Completion, /
+        self, request: ComparisonRequest, route: Route, completion: Completion, /
     ) -> None:
         """Remember a verdict."""
 
@@ -155,6 +190,9 @@ class Telemetry(Protocol):
     def attempted(self, attempt: FinishedAttempt) -> None:
         """Note a call to a provider."""
 
+    def breaker_moved(self, target: Target, state: BreakerState) -> None:
+        """Note that a target's circuit breaker has changed its state."""
+
     def handled(self, delivery: Delivery, ending: Ending) -> None:
         """Note how a delivery ended."""
 
@@ -168,12 +206,12 @@ class Telemetry(Protocol):
 class NoCache:
     """A cache that holds nothing."""
 
-    async def find(self, _request: ComparisonRequest, _target: Target) -> Completion | None:
+    async def find(self, _request: ComparisonRequest, _route: Route) -> Completion | None:
         """Find nothing."""
         return None
 
     async def keep(
-        self, _request: ComparisonRequest, _target: Target, _completion: Completion
+        self, _request: ComparisonRequest, _route: Route, _completion: Completion
     ) -> None:
         """Forget at once."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,13 +26,34 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What the model said instead of a verdict, and what is wrong with it, in words."""
+
+    answer: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One call to a provider, about to be made; `number` counts from 1."""
+    """One call to a provider, about to be made; `number` counts from 1.
+
+    With `repair` it asks again for an answer that was no verdict. `is_probe` says that it finds
+    out whether a target with an open circuit breaker is well again.
+    """
 
     attempt_id: UUID
     number: int
     target: Target
     started_at: datetime
+    repair: Repair | None = None
+    is_probe: bool = False
+
+
+class BreakerMove(StrEnum):
+    """What an attempt did to its target's circuit breaker."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +64,7 @@ class FinishedAttempt:
     ended_at: datetime
     response_time_ms: int
     ending: Completion | ProviderError
+    breaker_move: BreakerMove | None = None
 
     @property
     def billing(self) -> Billing | None:
@@ -74,7 +97,7 @@ class Completed(_Answered):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(_Answered):
-    """No verdict: every attempt failed, or none could be made; `target` is the first one."""
+    """No verdict; `target` is whose error it is, or the first one where nobody was asked."""
 
     error: WorkerError
 
@@ -106,7 +129,13 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """Not an outcome: the delivery is no longer ours, is not acked, and will come again."""
+    """Not an outcome: the delivery is no longer ours, is not acked, and will come again.
+
+    `attempts` were made before; what they cost is told now, since those that follow have ids of
+    their own.
+    """
+
+    attempts: tuple[FinishedAttempt, ...] = ()
 
 
 Ending = Outcome | Replayed | LetGo

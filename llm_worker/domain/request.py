@@ -24,9 +24,10 @@ RECORD_NAMESPACE = UUID("6b0f6a54-3f0e-5a8e-9d0c-6f2f4f6f7a11")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """The exact text that a provider is sent, and its SHA-256 in hex."""
+    """The exact text that a provider is sent, its size in UTF-8, and its SHA-256 in hex."""
 
     text: str
+    size_bytes: int
     sha256: str
 
 
@@ -75,7 +76,7 @@ def build_prompt(asked: LLMComparisonRequestV1) -> Prompt:
             f"user_prompt with its essays has {len(encoded)} bytes; "
             f"shorten it to {PROMPT_LIMIT_BYTES} or fewer"
         )
-    return Prompt(text=text, sha256=sha256(encoded).hexdigest())
+    return Prompt(text=text, size_bytes=len(encoded), sha256=sha256(encoded).hexdigest())
 
 
 def deadline_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from llm_worker.contracts.result import JUSTIFICATION_LIMIT, TokenUsage
@@ -27,27 +28,34 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one attempt, as the provider counted them; None is unknown."""
+    """Tokens of one attempt, as the provider counted them; None is unknown.
+
+    `prompt_tokens` includes what was read from and written to the provider's cache,
+    `completion_tokens` includes reasoning.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    """The part of `cache_write_tokens` that is kept, and priced, for an hour (Anthropic)."""
 
     def counts(self) -> dict[str, int]:
         """Tokens by kind, with their total where it is known; unknown kinds are left out."""
         counts = {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
-            "total_tokens": self._total(),
+            "total_tokens": self.total(),
             "cache_read_tokens": self.cache_read_tokens,
             "cache_write_tokens": self.cache_write_tokens,
             "reasoning_tokens": self.reasoning_tokens,
         }
         return {kind: count for kind, count in counts.items() if count is not None}
 
-    def _total(self) -> int | None:
+    def total(self) -> int | None:
+        """All tokens, None where they are unknown."""
         if self.prompt_tokens is None or self.completion_tokens is None:
             return None
         return self.prompt_tokens + self.completion_tokens
@@ -62,12 +70,50 @@ class Billing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedLimit:
+    """How much of a limit is left, as the provider's headers say.
+
+    `per_minute` is the limit, `remaining` what is left of it, `reset_s` the seconds until it is
+    full again; None is untold.
+    """
+
+    kind: LimitKind
+    per_minute: int | None
+    remaining: int | None
+    reset_s: float | None
+
+
+class LimitKind(StrEnum):
+    """What is counted."""
+
+    REQUESTS = "requests"
+    TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """What is known of a call beside its answer.
+
+    `adjustments` are parameters that were asked for and left out, each with its reason in words.
+    """
+
+    provider_request_id: str | None = None
+    http_status: int | None = None
+    limits: tuple[ReportedLimit, ...] = ()
+    adjustments: tuple[str, ...] = ()
+
+
+NO_FACTS = CallFacts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A provider's usable answer; `model` is the one that answered."""
 
     verdict: Verdict
     model: str
     billing: Billing
+    facts: CallFacts = NO_FACTS
 
 
 def wire_confidence(confidence: float) -> float:
@@ -80,7 +126,8 @@ def cut_at_word(text: str, limit: int = JUSTIFICATION_LIMIT) -> str:
     if len(text) <= limit:
         return text
     kept = text[: limit - 1]
-    at_word = kept.rsplit(None, 1)[0] if " " in kept else kept
+    words = kept.rsplit(None, 1)
+    at_word = words[0] if len(words) > 1 else kept
     return at_word.rstrip() + _ELLIPSIS
 
 

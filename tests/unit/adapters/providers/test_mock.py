@@ -9,6 +9,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from llm_worker.adapters.providers.catalog import FlatPrices
 from llm_worker.adapters.providers.mock import MockBehaviour, MockProvider
 from llm_worker.adapters.providers.mock_judge import Dice, judge, latent_quality, split_essays
 from llm_worker.contracts.vocabulary import Winner
@@ -35,8 +36,13 @@ async def _ask(
     request: ComparisonRequest, *, number: int = 1, **behaviour: float | Path
 ) -> Completion:
     behaviour = {"error_rate": 0.0, **behaviour}
-    mock = MockProvider(MockBehaviour(**behaviour), default_model="m", timeout_s=30)  # type: ignore[arg-type] # by name
-    return await mock.judge(request, _attempt(number))
+    mock = MockProvider(
+        MockBehaviour(**behaviour),  # type: ignore[arg-type] # by name
+        default_model="m",
+        timeout_s=30,
+        models=FlatPrices(),
+    )
+    return await mock.judge(request, _attempt(number), 30)
 
 
 def _dice(number: int) -> Dice:

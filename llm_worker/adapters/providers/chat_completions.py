@@ -1,0 +1,115 @@
+"""The Chat Completions format, which OpenAI, OpenRouter and self-hosted servers share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from llm_worker.adapters.providers.dialect import Reply, Stop
+from llm_worker.adapters.providers.fields import code_at, count_at, object_at, objects_at, text_at
+from llm_worker.adapters.providers.turns import turns_of
+from llm_worker.adapters.providers.waits import duration_s
+from llm_worker.domain.judging import VERDICT_NAME, VERDICT_SCHEMA
+from llm_worker.domain.verdict import LimitKind, ReportedLimit, Usage
+
+if TYPE_CHECKING:
+    from llm_worker.adapters.providers.dialect import Headers, JsonObject
+    from llm_worker.domain.judging import Question
+
+PATH: Final = "/chat/completions"
+
+RESPONSE_FORMAT: Final = {
+    "type": "json_schema",
+    "json_schema": {"name": VERDICT_NAME, "strict": True, "schema": VERDICT_SCHEMA},
+}
+
+_STOPS: Final = {
+    "length": Stop.LENGTH,
+    "content_filter": Stop.FILTERED,
+    "error": Stop.FAILED,
+}
+"""Every other reason, also none and one that is new, ends an answer that may be whole."""
+
+_STANDARD_TIERS: Final = frozenset({"default", "standard", "auto"})
+
+
+def key_header(api_key: str | None) -> dict[str, str]:
+    """Give the header that carries the key; without a key there is none."""
+    return {} if api_key is None else {"authorization": f"Bearer {api_key}"}
+
+
+def messages_of(question: Question, *, system_role: str) -> list[dict[str, Any]]:
+    """Put the question into messages, the instructions first."""
+    turns = [
+        {"role": "user" if turn.is_ours else "assistant", "content": turn.text}
+        for turn in turns_of(question)
+    ]
+    return [{"role": system_role, "content": question.system}, *turns]
+
+
+def read_completion(body: JsonObject, *, request_id: str | None) -> Reply:
+    """Read the one choice of a completion.
+
+    Raises:
+        LookupError, TypeError: it has no choice.
+    """
+    choice = body["choices"][0]
+    if not isinstance(choice, dict):
+        raise TypeError("the choice is no object")
+    message = object_at(choice, "message")
+    reason = code_at(choice, "finish_reason")
+    refused = text_at(message, "refusal") is not None
+    tier = code_at(body, "service_tier")
+    return Reply(
+        stop=Stop.REFUSAL if refused else _STOPS.get(reason or "", Stop.DONE),
+        text=_text_of(message),
+        model=text_at(body, "model"),
+        usage=usage_of(object_at(body, "usage")),
+        tier=None if tier in _STANDARD_TIERS else tier,
+        provider_request_id=request_id,
+        detail="refusal" if refused else reason or "",
+    )
+
+
+def usage_of(usage: JsonObject) -> Usage:
+    """Read the usage: input includes what was cached, output what was reasoned."""
+    of_prompt = object_at(usage, "prompt_tokens_details")
+    return Usage(
+        prompt_tokens=count_at(usage, "prompt_tokens"),
+        completion_tokens=count_at(usage, "completion_tokens"),
+        cache_read_tokens=count_at(of_prompt, "cached_tokens"),
+        cache_write_tokens=count_at(of_prompt, "cache_write_tokens"),
+        reasoning_tokens=count_at(
+            object_at(usage, "completion_tokens_details"), "reasoning_tokens"
+        ),
+    )
+
+
+def read_limits(headers: Headers) -> tuple[ReportedLimit, ...]:
+    """Read `x-ratelimit-*` as OpenAI sends them, with resets as Go durations."""
+    return tuple(
+        ReportedLimit(
+            kind=kind,
+            per_minute=_number(headers.get(f"x-ratelimit-limit-{kind}")),
+            remaining=_number(headers.get(f"x-ratelimit-remaining-{kind}")),
+            reset_s=duration_s(headers.get(f"x-ratelimit-reset-{kind}")),
+        )
+        for kind in LimitKind
+        if f"x-ratelimit-limit-{kind}" in headers
+    )
+
+
+def _text_of(message: JsonObject) -> str:
+    """Give the content, a string or parts by their type, or the arguments of the verdict's tool."""
+    for call in objects_at(message, "tool_calls"):
+        function = object_at(call, "function")
+        if function.get("name") == VERDICT_NAME:
+            return text_at(function, "arguments") or ""
+    content = text_at(message, "content")
+    if content is not None:
+        return content
+    parts = objects_at(message, "content")
+    return "".join(text_at(part, "text") or "" for part in parts if part.get("type") == "text")
+
+
+def _number(told: str | None) -> int | None:
+    return int(told) if told is not None and told.isdecimal() else None

@@ -1,0 +1,75 @@
+"""What OpenAI's models take: which effort, and a temperature or not.
+
+From the SDK 3.57.0 (types/shared/chat_model.py and responses_model.py) and live probes told in
+public: BerriAI/litellm-docs#1173 and UKGovernmentBEIS/inspect_ai#5254 (gpt-6-astra),
+pydantic/pydantic-ai#7081 (gpt-5.6), openai/openai-agents-python#2089 (gpt-5.1), and OpenAI's
+latest-model guide: with an effort other than none, no temperature.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Gpt(NamedTuple):
+    """One family of models; `least_effort` is the lowest that it takes, None: it never reasons."""
+
+    least_effort: str | None
+    has_verbosity: bool = True
+
+
+_REASONS_ALWAYS: Final = Gpt("low")
+_REASONS_OR_NOT: Final = Gpt("none")
+_PLAIN: Final = Gpt(None, has_verbosity=False)
+
+# The first prefix that fits counts. What was shut down in October 2026 is not here.
+_FAMILIES: Final[tuple[tuple[str, Gpt], ...]] = (
+    ("gpt-6-astra", _REASONS_ALWAYS),
+    ("gpt-6.1-sol", _REASONS_ALWAYS),
+    ("gpt-6.2", _REASONS_ALWAYS),
+    ("gpt-6", _REASONS_OR_NOT),
+    ("gpt-5.", _REASONS_OR_NOT),
+    ("gpt-5", Gpt("minimal")),
+    ("o3", Gpt("low", has_verbosity=False)),
+    ("gpt-4", _PLAIN),
+)
+
+RESPONSES_ONLY: Final = (
+    "o1-pro",
+    "o1-pro-2025-03-19",
+    "o3-pro",
+    "o3-pro-2025-06-10",
+    "o3-deep-research",
+    "o3-deep-research-2025-06-26",
+    "o4-mini-deep-research",
+    "o4-mini-deep-research-2025-06-26",
+    "computer-use",
+    "computer-use-preview",
+    "computer-use-preview-2025-03-11",
+    "gpt-5-codex",
+    "gpt-5-pro",
+    "gpt-5-pro-2025-10-06",
+    "gpt-5.1-codex-max",
+    "gpt-5.3-codex",
+    "gpt-5.4-pro",
+    "gpt-5.5-pro",
+    "gpt-5.5-pro-2026-04-23",
+    "gpt-5.5-cyber",
+    "gpt-5.6-cyber",
+    "gpt-6-cyber",
+    "gpt-6-rosalind",
+    "gpt-6.2-astra-law",
+    "gpt-daybreak-blue-latest",
+    "gpt-daybreak-red-latest",
+    "gpt-rosalind-research",
+)
+"""Models that Chat Completions does not serve (SDK: responses_model.py, and genai-prices' kin)."""
+
+
+def gpt(model: str) -> Gpt:
+    """Give the family of a model; a name not known is taken for a newer one, which all reason."""
+    name = model.removeprefix("ft:")
+    for prefix, family in _FAMILIES:
+        if name.startswith(prefix):
+            return family
+    return _REASONS_ALWAYS

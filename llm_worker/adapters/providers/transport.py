@@ -1,0 +1,130 @@
+"""One HTTP exchange with a provider, within its limit."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from llm_worker.adapters.providers.transport_errors import FOREIGN, provider_error
+from llm_worker.domain.errors import ProviderTimeoutError, StrangeAnswerError
+from llm_worker.domain.verdict import NO_FACTS, Billing, CallFacts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Mapping
+
+    from llm_worker.contracts.vocabulary import ProviderName
+
+CONNECT_LIMIT_S: Final = 10.0
+"""Waiting for a free connection and connecting, together."""
+
+BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
+"""Of an answer; one with a verdict has about a kilobyte."""
+
+_CONNECT_SHARE: Final = 0.8
+"""Connecting ends before the whole exchange does: when that runs out, the call was sent.
+
+aiohttp rounds what is longer than 5 s up to a whole second of its clock; 0.8 leaves room for it.
+"""
+
+_IDLE_LIMIT_S: Final = 20.0
+"""Less than providers keep a connection: a POST on one that they have closed is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back; the names of headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def open_transport(base_url: str, *, max_connections: int) -> httpx.AsyncBaseTransport:
+    """Make the transport to one provider; whoever opens it closes it, by `aclose`.
+
+    It goes through the proxy that the environment names for `base_url` (HTTPS_PROXY, NO_PROXY and
+    their kin), as it is when the transport is opened.
+    """
+    tls = httpx.create_ssl_context()
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=max_connections, keepalive_timeout=_IDLE_LIMIT_S, ssl=tls
+        )
+        # No trust_env here: it asks two threads per call, for a proxy and for a .netrc.
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    return AiohttpTransport(verify=tls, client=session, proxy=_proxy_for(httpx.URL(base_url)))
+
+
+def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
+    proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+    return httpx.Proxy(proxy) if proxy else None
+
+
+async def exchange(
+    transport: httpx.AsyncBaseTransport,
+    request: httpx.Request,
+    *,
+    provider: ProviderName,
+    limit_s: float,
+) -> Answer:
+    """Send `request` and read the whole answer, whatever its status, within `limit_s` seconds.
+
+    Raises:
+        ProviderError: there is no whole answer; `billing` is None where nothing was sent, and
+            unknown where the provider may have received it.
+    """
+    if limit_s <= 0:
+        raise ProviderTimeoutError(f"no time was left to ask {provider}; nothing was sent")
+    connect_s = min(CONNECT_LIMIT_S, limit_s * _CONNECT_SHARE)
+    request.extensions["timeout"] = {"pool": connect_s, "connect": connect_s}
+    facts = NO_FACTS
+    try:
+        async with asyncio.timeout(limit_s):
+            response = await transport.handle_async_request(request)
+            try:
+                facts = CallFacts(http_status=response.status_code)
+                headers = _headers_of(response)
+                body = await _body_of(response, headers, provider)
+            finally:
+                await response.aclose()
+    except FOREIGN as error:
+        raise provider_error(error, provider, facts) from None
+    return Answer(status=response.status_code, headers=headers, body=body)
+
+
+def _headers_of(response: httpx.Response) -> dict[str, str]:
+    # Through `raw`, since httpx.Headers decodes each name and value twice.
+    return {
+        name.lower().decode("latin-1"): value.decode("latin-1")
+        for name, value in response.headers.raw
+    }
+
+
+async def _body_of(
+    response: httpx.Response, headers: Mapping[str, str], provider: ProviderName
+) -> bytes:
+    body = b""
+    async for chunk in _chunks_of(response, headers):
+        body = body + chunk if body else chunk
+        if len(body) > BODY_LIMIT_BYTES:
+            raise StrangeAnswerError(
+                f"{provider} answered with more than {BODY_LIMIT_BYTES} bytes: "
+                f"check LLM_WORKER_PROVIDERS__{provider.upper()}__BASE_URL",
+                billing=Billing(),
+                facts=CallFacts(http_status=response.status_code),
+            )
+    return body
+
+
+def _chunks_of(response: httpx.Response, headers: Mapping[str, str]) -> AsyncIterable[bytes]:
+    if "content-encoding" in headers:
+        return response.aiter_bytes()  # decodes; we ask for no encoding, but some send one
+    return cast("httpx.AsyncByteStream", response.stream)
