@@ -1,34 +1,33 @@
-"""Resolve: from a request to a verdict, or to the reason why there is none."""
+"""Resolve: from a request to a verdict, or to the reason why there is none.
+
+The third of the three files of the data path. What to do next is decided by `domain/pursuit.py`,
+how targets stand is known to `application/switchboard.py`; here it is done.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
 from uuid import uuid4
 
 from llm_worker.application.slots import Grant
+from llm_worker.application.switchboard import expected_usage
 from llm_worker.domain.errors import (
-    DeadlinePassedError,
     NoTargetError,
     OverBudgetError,
     ProviderError,
-    ProviderTimeoutError,
-    WorkerError,
+    UnknownModelError,
+    WorkerFaultError,
 )
-from llm_worker.domain.outcome import (
-    Attempt,
-    Completed,
-    Failed,
-    FinishedAttempt,
-    LetGo,
-    Target,
-)
+from llm_worker.domain.outcome import Attempt, Completed, Failed, FinishedAttempt, LetGo, Target
+from llm_worker.domain.pursuit import Go, Pursuit, Stop, Wait
 from llm_worker.domain.verdict import Billing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from llm_worker.application.backoff import Backoff
     from llm_worker.application.ports import (
         Budget,
         Clock,
@@ -37,25 +36,29 @@ if TYPE_CHECKING:
         Telemetry,
         VerdictCache,
     )
+    from llm_worker.application.routes import Routes
     from llm_worker.application.slots import RunningSlots
-    from llm_worker.contracts.request import LLMComparisonRequestV1
+    from llm_worker.application.switchboard import Switchboard
     from llm_worker.contracts.vocabulary import ProviderName
+    from llm_worker.domain.errors import WorkerError
     from llm_worker.domain.request import ComparisonRequest
+    from llm_worker.domain.routing import Route
     from llm_worker.domain.verdict import Completion
 
     Announce = Callable[[Attempt], Awaitable[None]]
+    Ending = Completed | Failed | LetGo
+    _Tried = FinishedAttempt | Grant | OverBudgetError | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orchestrator:
-    """Decide whom to ask, wait for a slot, ask once, and say how it ended.
-
-    `stand_in` answers for every provider when it is given (`USE_MOCK_LLM`).
-    """
+    """Ask targets in turn, within their limits, until one gives a verdict or none can."""
 
     providers: Mapping[ProviderName, Provider]
-    default_provider: ProviderName
-    stand_in: ProviderName | None
+    routes: Routes
+    board: Switchboard
+    attempts_at_most: int
+    backoff: Backoff
     slots: RunningSlots
     ownership: Ownership
     cache: VerdictCache
@@ -63,97 +66,186 @@ class Orchestrator:
     clock: Clock
     telemetry: Telemetry
 
-    def first_target(self, asked: LLMComparisonRequestV1 | None = None) -> Target:
-        """Name who would be asked first; for a provider that is not there, its bare name."""
-        overrides = asked.llm_config_overrides if asked else None
-        wanted = (overrides and overrides.provider_override) or self.default_provider
-        provider = self.providers.get(self.stand_in or wanted)
-        model = overrides.model_override if overrides else None
-        if provider is None:
-            return Target(provider=wanted, model=model or "unknown")
-        return Target(provider=provider.name, model=model or provider.default_model)
-
-    async def resolve(
-        self, request: ComparisonRequest, announce: Announce
-    ) -> Completed | Failed | LetGo:
+    async def resolve(self, request: ComparisonRequest, announce: Announce) -> Ending:
         """Bring the request to its end; `announce` is awaited before each attempt."""
-        target = self.first_target(request.asked)
-        provider = self.providers.get(target.provider)
-        if provider is None:
-            known = ", ".join(sorted(self.providers))
-            reason = f"provider {target.provider} is not configured here; ask one of: {known}"
-            return self._failed(request, target, NoTargetError(reason))
-        known_completion = await self.cache.find(request, target)
-        if known_completion is not None:
-            return self._completed(request, target, known_completion)
-        match await self.slots.acquire(request.delivery.lane, request.deadline_s):
-            case Grant.LET_GO:
-                return LetGo()
-            case Grant.EXPIRED:
-                return self._failed(request, target, _too_late())
-            case Grant.GRANTED:
-                try:
-                    return await self._buy(provider, request, target, announce)
-                finally:
-                    self.slots.release(request.delivery.lane)
-
-    async def _buy(
-        self, provider: Provider, request: ComparisonRequest, target: Target, announce: Announce
-    ) -> Completed | Failed | LetGo:
-        if not await self.ownership.holds(request.delivery):
-            return LetGo()
-        if self.clock.monotonic() >= request.deadline_s:
-            return self._failed(request, target, _too_late())
+        asked, prompt_bytes = request.asked, request.prompt.size_bytes
         try:
-            await self.budget.reserve(request, target)
-        except OverBudgetError as error:
-            return self._failed(request, target, error)
-        attempt = Attempt(attempt_id=uuid4(), number=1, target=target, started_at=self.clock.now())
-        await announce(attempt)
-        finished = await self._attempt(provider, request, attempt)
-        await self.budget.settle(request, finished.billing)
-        if isinstance(finished.ending, ProviderError):
-            return self._failed(request, target, finished.ending, finished)
-        await self.cache.keep(request, target, finished.ending)
-        return self._completed(request, target, finished.ending, finished)
+            route = self.routes.route_of(
+                asked, lane=request.delivery.lane, prompt_bytes=prompt_bytes
+            )
+        except (NoTargetError, UnknownModelError) as error:
+            return self._failed(request, self.routes.first_target(asked), error)
+        known = await self.cache.find(request, route)
+        if known is not None:
+            return self._completed(request, route.targets[0], known)
+        pursuit = Pursuit(
+            targets=self.board.in_order(route, prompt_bytes),
+            deadline_s=request.deadline_s,
+            attempts_at_most=self.attempts_at_most,
+            spills=route.strategy.spills,
+        )
+        try:
+            return await self._pursue(pursuit, request, route, announce)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not hide what was paid
+            self.telemetry.faulted(request.delivery, error)
+            fault = WorkerFaultError(
+                f"the worker has a defect: {type(error).__name__}; see its log"
+            )
+            return self._failed(request, route.targets[0], fault, pursuit)
 
-    async def _attempt(
-        self, provider: Provider, request: ComparisonRequest, attempt: Attempt
-    ) -> FinishedAttempt:
-        started_s = self.clock.monotonic()
+    def let_go(self) -> None:
+        """Give back all requests that wait, and every later one that would, until `reopen`."""
+        self.slots.let_go()
+        self.board.let_go()
+
+    def reopen(self) -> None:
+        """Let requests wait again."""
+        self.slots.reopen()
+        self.board.reopen()
+
+    async def _pursue(
+        self, pursuit: Pursuit, request: ComparisonRequest, route: Route, announce: Announce
+    ) -> Ending:
+        readiness = partial(self.board.readiness, lane=request.delivery.lane)
+        while True:
+            step = pursuit.next_step(readiness, self.clock.monotonic())
+            match step:
+                case Stop(error):
+                    return self._failed(request, pursuit.target_of(error), error, pursuit)
+                case Wait(until_s):
+                    if not await self.board.bell.wait(min(until_s, request.deadline_s)):
+                        return LetGo(tuple(pursuit.attempts))
+                case Go():
+                    ending = await self._go(step, pursuit, request, route, announce)
+                    if ending is not None:
+                        return ending
+                case _:
+                    assert_never(step)
+
+    async def _go(
+        self,
+        step: Go,
+        pursuit: Pursuit,
+        request: ComparisonRequest,
+        route: Route,
+        announce: Announce,
+    ) -> Ending | None:
+        """Try a target; None where the request has to go on."""
+        number = len(pursuit.attempts) + 1
+        match await self._within_limits(step, number, request, announce):
+            case FinishedAttempt() as finished:
+                pursuit.note(finished, self._not_before_s(finished, pursuit))
+                await self.budget.settle(request, finished.billing)
+                if not isinstance(finished.ending, ProviderError):
+                    await self.cache.keep(request, route, finished.ending)
+                    return self._completed(request, step.target, finished.ending, pursuit)
+            case Grant.LET_GO:
+                return LetGo(tuple(pursuit.attempts))
+            case Grant.EXPIRED:
+                pursuit.skip(step.target, self.clock.monotonic())
+            case OverBudgetError() as error:
+                return self._failed(request, step.target, error, pursuit)
+            case Grant.GRANTED | Grant.TURNED_AWAY | None:
+                pass
+        return None
+
+    async def _within_limits(
+        self, step: Go, number: int, request: ComparisonRequest, announce: Announce
+    ) -> _Tried:
+        """Wait for room at the provider, then for a running slot, and ask."""
+        lane, gate = request.delivery.lane, self.board.gates[step.target.provider]
+        tokens = expected_usage(request.prompt.size_bytes).prompt_tokens or 0
+        grant = await gate.enter(lane, tokens, request.deadline_s)
+        if grant is not Grant.GRANTED:
+            return grant
+        tried: _Tried = None
+        try:
+            tried = await self.slots.acquire(lane, request.deadline_s)
+            if tried is Grant.GRANTED:
+                try:
+                    tried = await self._ask(step, number, request, announce)
+                finally:
+                    self.slots.release(lane)
+        finally:
+            gate.leave(lane, tokens, tried if isinstance(tried, FinishedAttempt) else None)
+        return tried
+
+    async def _ask(
+        self, step: Go, number: int, request: ComparisonRequest, announce: Announce
+    ) -> _Tried:
+        """Look once more whether it may be, and ask; None: the target is closed by now."""
+        target = step.target
+        if not self.board.admits(target):
+            return None
+        is_probe, finished = self.board.is_probing(target), None
+        try:
+            if not await self.ownership.holds(request.delivery):
+                return Grant.LET_GO
+            if self.clock.monotonic() >= request.deadline_s:
+                return Grant.EXPIRED
+            await self.budget.reserve(request, target)
+            attempt = Attempt(
+                attempt_id=uuid4(),
+                number=number,
+                target=target,
+                started_at=self.clock.now(),
+                repair=step.repair,
+                is_probe=is_probe,
+            )
+            await announce(attempt)
+            finished = await self._attempt(request, attempt)
+        except OverBudgetError as error:
+            return error
+        finally:
+            if is_probe and finished is None:
+                self.board.abandoned(target)
+        return finished
+
+    async def _attempt(self, request: ComparisonRequest, attempt: Attempt) -> FinishedAttempt:
+        target, started_s = attempt.target, self.clock.monotonic()
+        provider = self.providers[target.provider]
         limit_s = min(provider.timeout_s, request.deadline_s - started_s)
         ending: Completion | ProviderError
         try:
-            async with asyncio.timeout(limit_s):
-                ending = await provider.judge(request, attempt)
-        except TimeoutError:
-            reason = f"{attempt.target.provider} did not answer within {limit_s:.1f} s"
-            ending = ProviderTimeoutError(reason, billing=Billing())
+            ending = await provider.judge(request, attempt, limit_s)
         except ProviderError as error:
             ending = error
         except Exception as error:  # noqa: BLE001 - a paid call's end is told, whatever broke
             self.telemetry.faulted(request.delivery, error)
-            reason = f"the adapter of {attempt.target.provider} broke: {type(error).__name__}"
+            reason = f"the adapter of {target.provider} broke: {type(error).__name__}"
             ending = ProviderError(reason, billing=Billing())
         finished = FinishedAttempt(
             attempt=attempt,
             ended_at=self.clock.now(),
             response_time_ms=round((self.clock.monotonic() - started_s) * 1000),
             ending=ending,
+            breaker_move=self.board.ended(target, ending, is_probe=attempt.is_probe),
         )
+        self.board.scored(finished)
         self.telemetry.attempted(finished)
         return finished
+
+    def _not_before_s(self, finished: FinishedAttempt, pursuit: Pursuit) -> float:
+        """Say from when on a target that failed may be tried again."""
+        ending = finished.ending
+        if not isinstance(ending, ProviderError):
+            return 0.0
+        failures = 1 + sum(
+            each.attempt.target == finished.attempt.target for each in pursuit.attempts
+        )
+        wait_s = max(self.backoff.seconds(failures), ending.retry_after_s or 0.0)
+        return self.clock.monotonic() + wait_s
 
     def _completed(
         self,
         request: ComparisonRequest,
         target: Target,
         completion: Completion,
-        *attempts: FinishedAttempt,
+        pursuit: Pursuit | None = None,
     ) -> Completed:
         return Completed(
             request=request,
-            attempts=attempts,
+            attempts=tuple(pursuit.attempts) if pursuit else (),
             target=Target(provider=target.provider, model=completion.model),
             completion=completion,
             completed_at=self.clock.now(),
@@ -165,11 +257,11 @@ class Orchestrator:
         request: ComparisonRequest,
         target: Target,
         error: WorkerError,
-        *attempts: FinishedAttempt,
+        pursuit: Pursuit | None = None,
     ) -> Failed:
         return Failed(
             request=request,
-            attempts=attempts,
+            attempts=tuple(pursuit.attempts) if pursuit else (),
             target=target,
             error=error,
             completed_at=self.clock.now(),
@@ -178,10 +270,3 @@ class Orchestrator:
 
     def _elapsed_ms(self, request: ComparisonRequest) -> int:
         return round((self.clock.monotonic() - request.delivery.received_s) * 1000)
-
-
-def _too_late() -> DeadlinePassedError:
-    return DeadlinePassedError(
-        "the deadline passed before a provider was asked; nothing was spent: "
-        "send it again with a later not_after"
-    )

@@ -14,7 +14,13 @@ from llm_worker.domain.errors import (
     InvalidReplyTopicError,
     WorkerFaultError,
 )
-from llm_worker.domain.events import DeadLetter, Event, events_of, started_event
+from llm_worker.domain.events import (
+    DeadLetter,
+    Event,
+    attempt_events,
+    events_of,
+    started_event,
+)
 from llm_worker.domain.outcome import Failed, LetGo, Rejected, Replayed
 from llm_worker.domain.request import conflict_namespace
 from llm_worker.domain.results import shrunk
@@ -104,8 +110,16 @@ class Pipeline:
             self.telemetry.faulted(request.delivery, error)
             ending = self._fault(request, error)
         if isinstance(ending, LetGo):
+            await self._tell_of_attempts(request, ending, started)
             return ending
         return await self._conclude(ending, started)
+
+    async def _tell_of_attempts(
+        self, request: ComparisonRequest, ending: LetGo, started: Sequence[Sending]
+    ) -> None:
+        """Publish what was paid before the request is given back: it is bought anew elsewhere."""
+        events = attempt_events(request, ending.attempts)
+        await self._publish_all(tuple(map(self.codec.render, events)), started)
 
     async def _conclude(
         self, outcome: Completed | Failed | Rejected, started: Sequence[Sending] = ()
@@ -186,7 +200,7 @@ class Pipeline:
             correlation_id=request.correlation_id,
             metadata=request.asked.metadata,
             reply_topic=reply_topic,
-            target=self.orchestrator.first_target(request.asked),
+            target=self.orchestrator.routes.first_target(request.asked),
             completed_at=self.clock.now(),
         )
 
@@ -215,7 +229,7 @@ class Pipeline:
         return Failed(
             request=request,
             attempts=(),
-            target=self.orchestrator.first_target(request.asked),
+            target=self.orchestrator.routes.first_target(request.asked),
             error=WorkerFaultError(f"the worker has a defect: {type(error).__name__}; see its log"),
             completed_at=self.clock.now(),
             response_time_ms=0,

@@ -19,6 +19,8 @@ class Grant(Enum):
     GRANTED = auto()
     EXPIRED = auto()
     LET_GO = auto()
+    TURNED_AWAY = auto()
+    """What was waited for has closed: look again."""
 
 
 class RunningSlots:
@@ -28,12 +30,23 @@ class RunningSlots:
     """
 
     def __init__(self, total: int, lanes: Sequence[Lane]) -> None:
-        self._own = max(1, total // 4)
-        self._shared = total - self._own * len(lanes)
         self._running = dict.fromkeys(lanes, 0)
         self._waiting: dict[Lane, deque[asyncio.Future[Grant]]] = {lane: deque() for lane in lanes}
+        self._waiters = dict.fromkeys(lanes, 0)
         self._turns = deque(lanes)
         self._is_open = True
+        self.resize(total)
+
+    def resize(self, total: int) -> None:
+        """Have so many slots from now on; running calls are left alone."""
+        is_one_each = total >= len(self._running)
+        self._own = max(1, total // 4) if is_one_each else 0
+        self._shared = total - self._own * len(self._running)
+        self._serve()
+
+    def waiting(self, lane: Lane) -> int:
+        """Count the lane's requests that wait for a slot."""
+        return self._waiters[lane]  # the queue also holds those that have given up
 
     def running(self, lane: Lane) -> int:
         """Count the lane's calls."""
@@ -54,6 +67,7 @@ class RunningSlots:
             return Grant.GRANTED
         turn: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
         self._waiting[lane].append(turn)
+        self._waiters[lane] += 1
         try:
             async with asyncio.timeout_at(until_s):
                 return await turn
@@ -64,6 +78,8 @@ class RunningSlots:
             if _is_settled(turn) and turn.result() is Grant.GRANTED:
                 self.release(lane)
             raise
+        finally:
+            self._waiters[lane] -= 1
 
     def release(self, lane: Lane) -> None:
         """Give a slot back, and hand it on."""
@@ -73,13 +89,20 @@ class RunningSlots:
     def let_go(self) -> None:
         """Send all waiters away, and every later one, until `reopen`."""
         self._is_open = False
-        for queue in self._waiting.values():
-            while queue:
-                _settle(queue.popleft(), Grant.LET_GO)
+        self._dismiss(Grant.LET_GO)
 
     def reopen(self) -> None:
         """Take waiters again."""
         self._is_open = True
+
+    def turn_away(self) -> None:
+        """Send those who wait now away; they may come again."""
+        self._dismiss(Grant.TURNED_AWAY)
+
+    def _dismiss(self, grant: Grant) -> None:
+        for queue in self._waiting.values():
+            while queue:
+                _settle(queue.popleft(), grant)
 
     def _serve(self) -> None:
         idle_lanes = 0

@@ -40,7 +40,10 @@ class LLMRequestStartedV1(WireModel):
     request_type: str = "comparison"
     correlation_id: UUID
     user_id: str | None = None
-    metadata: dict[str, Any] = Field(description="model, attempt, request_id.")
+    metadata: dict[str, Any] = Field(
+        description="model, attempt, request_id; circuit_breaker half_open for the probe of an "
+        "open breaker; repair true when a malformed answer is asked for again."
+    )
 
 
 class LLMRequestCompletedV1(WireModel):
@@ -54,7 +57,10 @@ class LLMRequestCompletedV1(WireModel):
     error_message: str | None = Field(default=None, description="Null on success.")
     token_usage: TokenUsage
     cost_estimate: UsdNumber = Field(description="USD, all attempts of the request.")
-    metadata: dict[str, Any] = Field(description="cached, model, attempts, request_id.")
+    metadata: dict[str, Any] = Field(
+        description="cached, model, attempts, request_id; circuit_breaker_closed true when a "
+        "probe closed a breaker."
+    )
 
 
 class LLMProviderFailureV1(WireModel):
@@ -65,7 +71,10 @@ class LLMProviderFailureV1(WireModel):
     correlation_id: UUID
     error_details: str
     circuit_breaker_opened: bool = Field(description="Whether this failure opened the breaker.")
-    metadata: dict[str, Any] = Field(description="model, http_status, attempt, retry_after.")
+    metadata: dict[str, Any] = Field(
+        description="model, http_status, attempt, retry_after, sent (whether the provider has, or "
+        "may have, received it), provider_request_id, request_id."
+    )
 
 
 class LLMCacheHitV1(WireModel):

@@ -16,7 +16,9 @@ class BreakerState(StrEnum):
 class CircuitBreaker:
     """Open after `failure_threshold` failures in a row; probe after `recovery_timeout_s`.
 
-    Time is the caller's: every decision takes `now_s`, monotonic seconds.
+    Time is the caller's: every decision takes `now_s`, monotonic seconds. While it is open, only
+    a probe's failure counts: those of calls that went before it opened are old news. While it is
+    half-open, whatever is noted is taken for the probe's.
     """
 
     def __init__(self, *, failure_threshold: int, recovery_timeout_s: float) -> None:
@@ -46,15 +48,29 @@ class CircuitBreaker:
         """Seconds until a probe may go; 0 when one may go now."""
         return max(0.0, (self._probe_due_s or now_s) - now_s)
 
-    def succeed(self) -> None:
-        """Note a success: closed."""
+    def succeed(self) -> bool:
+        """Note a success: closed. Say whether it was not before."""
+        was_troubled = self._probe_due_s is not None
         self._failures = 0
         self._probe_due_s = None
         self._is_probing = False
+        return was_troubled
 
-    def fail(self, now_s: float) -> None:
-        """Note a failure."""
+    def fail(self, now_s: float) -> bool:
+        """Note a failure; say whether it opened the breaker, for the first time or again."""
         self._failures += 1
-        if self._is_probing or self._failures >= self._failure_threshold:
-            self._probe_due_s = now_s + self._recovery_timeout_s
-            self._is_probing = False
+        is_open = self._probe_due_s is not None and not self._is_probing
+        if is_open or not (self._is_probing or self._failures >= self._failure_threshold):
+            return False
+        self._probe_due_s = now_s + self._recovery_timeout_s
+        self._is_probing = False
+        return True
+
+    def abandon(self) -> None:
+        """Note that the probe told nothing: another one may go at once."""
+        self._is_probing = False
+
+    def hasten(self, now_s: float) -> None:
+        """Let the next probe go at once: there is a sign of life."""
+        if self._probe_due_s is not None:
+            self._probe_due_s = min(self._probe_due_s, now_s)

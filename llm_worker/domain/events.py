@@ -19,12 +19,12 @@ from llm_worker.contracts.events import (
 )
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.errors import ProviderError
-from llm_worker.domain.outcome import Completed, Failed, Rejected
+from llm_worker.domain.outcome import BreakerMove, Completed, Failed, Rejected
 from llm_worker.domain.results import SERVICE, completed_result, failed_result, rejected_result
 from llm_worker.domain.verdict import total_cost, total_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from llm_worker.domain.errors import WorkerError
     from llm_worker.domain.outcome import Attempt, FinishedAttempt, Outcome
     from llm_worker.domain.request import ComparisonRequest
+    from llm_worker.domain.verdict import Billing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,8 @@ def started_event(request: ComparisonRequest, attempt: Attempt) -> Event:
             "model": target.model,
             "attempt": attempt.number,
             "request_id": str(request.request_id),
+            **({"circuit_breaker": "half_open"} if attempt.is_probe else {}),
+            **({"repair": True} if attempt.repair else {}),
         },
     )
     return _of_attempt(request, attempt, TopicName.REQUEST_STARTED, attempt.started_at, data)
@@ -81,11 +84,11 @@ def events_of(outcome: Outcome) -> Iterator[Event | DeadLetter]:
     """Every event of an outcome but the starts of its attempts; the result comes last."""
     match outcome:
         case Completed():
-            yield from _attempt_events(outcome)
+            yield from attempt_events(outcome.request, outcome.attempts)
             yield _completed_event(outcome)
             yield result_event(outcome, completed_result(outcome))
         case Failed():
-            yield from _attempt_events(outcome)
+            yield from attempt_events(outcome.request, outcome.attempts)
             yield _completed_event(outcome)
             yield _dead_letter(outcome)
             yield result_event(outcome, failed_result(outcome))
@@ -93,6 +96,17 @@ def events_of(outcome: Outcome) -> Iterator[Event | DeadLetter]:
             yield _rejection(outcome)
         case _:
             assert_never(outcome)
+
+
+def attempt_events(
+    request: ComparisonRequest, attempts: Sequence[FinishedAttempt]
+) -> Iterator[Event]:
+    """Tell how each attempt failed, and what each cost or may have cost."""
+    for finished in attempts:
+        if isinstance(finished.ending, ProviderError):
+            yield _failure_event(request, finished, finished.ending)
+        if finished.billing is not None:
+            yield _cost_event(request, finished, finished.billing)
 
 
 def result_event(outcome: Completed | Failed, result: LLMComparisonResultV1) -> Event:
@@ -129,14 +143,6 @@ def _rejection(outcome: Rejected) -> Event | DeadLetter:
     )
 
 
-def _attempt_events(outcome: Completed | Failed) -> Iterator[Event]:
-    for finished in outcome.attempts:
-        if isinstance(finished.ending, ProviderError):
-            yield _failure_event(outcome.request, finished, finished.ending)
-        if finished.billing is not None:
-            yield _cost_event(outcome.request, finished)
-
-
 def _failure_event(
     request: ComparisonRequest, finished: FinishedAttempt, error: ProviderError
 ) -> Event:
@@ -146,21 +152,22 @@ def _failure_event(
         failure_type=error.failure,
         correlation_id=request.correlation_id,
         error_details=error.message,
-        circuit_breaker_opened=False,
+        circuit_breaker_opened=finished.breaker_move is BreakerMove.OPENED,
         metadata={
             "model": attempt.target.model,
-            "http_status": error.http_status,
+            "http_status": error.facts.http_status,
             "attempt": attempt.number,
             "retry_after": error.retry_after_s,
+            "sent": error.is_sent,
+            "provider_request_id": error.facts.provider_request_id,
             "request_id": str(request.request_id),
         },
     )
     return _of_attempt(request, attempt, TopicName.PROVIDER_FAILURE, finished.ended_at, data)
 
 
-def _cost_event(request: ComparisonRequest, finished: FinishedAttempt) -> Event:
-    attempt, billing = finished.attempt, finished.billing
-    cost_usd = billing.cost_usd if billing else None
+def _cost_event(request: ComparisonRequest, finished: FinishedAttempt, billing: Billing) -> Event:
+    attempt, cost_usd = finished.attempt, billing.cost_usd
     data = LLMCostTrackingV1(
         correlation_id=request.correlation_id,
         provider=attempt.target.provider,
@@ -168,7 +175,7 @@ def _cost_event(request: ComparisonRequest, finished: FinishedAttempt) -> Event:
         request_type="comparison",
         cost_estimate_usd=cost_usd or Decimal(0),
         cost_known=cost_usd is not None,
-        token_usage=billing.usage.counts() if billing else {},
+        token_usage=billing.usage.counts(),
         cached=False,
         cache_cost_savings_usd=Decimal(0),
         user_id=request.asked.user_id,
@@ -178,7 +185,13 @@ def _cost_event(request: ComparisonRequest, finished: FinishedAttempt) -> Event:
         response_time_ms=finished.response_time_ms,
         attempt=attempt.number,
         outcome="failure" if isinstance(finished.ending, ProviderError) else "success",
-        metadata={"lane": request.delivery.lane, "request_id": str(request.request_id)},
+        metadata={
+            "lane": request.delivery.lane,
+            "request_id": str(request.request_id),
+            "sent": True,
+            "provider_request_id": finished.ending.facts.provider_request_id,
+            **({"repair": True} if attempt.repair else {}),
+        },
     )
     return _of_attempt(request, attempt, TopicName.COST_TRACKING, finished.ended_at, data)
 
@@ -217,6 +230,7 @@ def _completed_event(outcome: Completed | Failed) -> Event:
             "attempts": len(outcome.attempts),
             "cost_known": total_cost(billings) is not None,
             "request_id": str(request.request_id),
+            **({"circuit_breaker_closed": True} if _closed_a_breaker(outcome) else {}),
         },
     )
     return Event(
@@ -227,6 +241,10 @@ def _completed_event(outcome: Completed | Failed) -> Event:
         data=data,
         trace=request.trace,
     )
+
+
+def _closed_a_breaker(outcome: Completed | Failed) -> bool:
+    return any(each.breaker_move is BreakerMove.CLOSED for each in outcome.attempts)
 
 
 def _dead_letter(outcome: Failed) -> DeadLetter:

@@ -125,8 +125,17 @@ def _shared(outcome: Completed | Failed) -> dict[str, Any]:
         "requested_at": request.requested_at,
         "completed_at": outcome.completed_at,
         "trace_id": trace_id_of(request.trace),
-        "request_metadata": request.asked.metadata | {"prompt_sha256": request.prompt.sha256},
+        "request_metadata": request.asked.metadata
+        | {"prompt_sha256": request.prompt.sha256}
+        | _adjustments(outcome),
     }
+
+
+def _adjustments(outcome: Completed | Failed) -> dict[str, list[str]]:
+    """Say which parameters were left out, over all attempts."""
+    endings = [each.ending for each in outcome.attempts]
+    said = dict.fromkeys(words for ending in endings for words in ending.facts.adjustments)
+    return {"adjustments": list(said)} if said else {}
 
 
 def _error_facts(error: WorkerError, target: Target) -> dict[str, Any]:
@@ -136,7 +145,11 @@ def _error_facts(error: WorkerError, target: Target) -> dict[str, Any]:
         "is_retryable": error.is_retryable,
     }
     if isinstance(error, ProviderError):
-        facts |= {"http_status": error.http_status, "retry_after": error.retry_after_s}
+        facts |= {
+            "http_status": error.facts.http_status,
+            "retry_after": error.retry_after_s,
+            "provider_request_id": error.facts.provider_request_id,
+        }
     return facts
 
 

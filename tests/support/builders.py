@@ -15,7 +15,14 @@ from llm_worker.contracts.vocabulary import Lane, ProviderName, Winner
 from llm_worker.domain.delivery import Delivery
 from llm_worker.domain.outcome import Attempt, Completed, Failed, FinishedAttempt, Target
 from llm_worker.domain.request import ComparisonRequest
-from llm_worker.domain.verdict import Billing, Completion, Usage, Verdict
+from llm_worker.domain.verdict import (
+    NO_FACTS,
+    Billing,
+    CallFacts,
+    Completion,
+    Usage,
+    Verdict,
+)
 from tests.support.fakes import ManualClock
 
 if TYPE_CHECKING:
@@ -83,12 +90,18 @@ def request_of(**data: object) -> ComparisonRequest:
     return request
 
 
-def completion_of(*, cost_usd: Decimal | None = Decimal("0.001"), **verdict: Any) -> Completion:  # noqa: ANN401 - any field of the verdict
+def completion_of(
+    *,
+    cost_usd: Decimal | None = Decimal("0.001"),
+    facts: CallFacts = NO_FACTS,
+    **verdict: Any,  # noqa: ANN401 - any field of the verdict
+) -> Completion:
     fields = {"winner": Winner.A, "justification": "It argues better.", "confidence": 0.5}
     return Completion(
         verdict=Verdict(**{**fields, **verdict}),
         model="mock-judge-1",
         billing=Billing(usage=Usage(prompt_tokens=10, completion_tokens=5), cost_usd=cost_usd),
+        facts=facts,
     )
 
 

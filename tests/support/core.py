@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llm_worker.adapters.cache.local import LocalOutcomes
+from llm_worker.application.backoff import Backoff
+from llm_worker.application.gate import Limits
 from llm_worker.application.orchestrator import Orchestrator
 from llm_worker.application.pipeline import Pipeline
+from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
+from llm_worker.application.switchboard import Switchboard
 from llm_worker.contracts.vocabulary import Lane, ProviderName
-from tests.support.builders import codec_of, completion_of
+from llm_worker.domain.breaker import CircuitBreaker
+from llm_worker.domain.routing import Place, Routing
+from llm_worker.domain.strategies import Strategy
+from tests.support.builders import codec_of, completion_of, request_of
 from tests.support.fakes import (
     FakeBudget,
     FakeCache,
@@ -23,7 +31,13 @@ from tests.support.fakes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llm_worker.application.orchestrator import Ending
     from llm_worker.application.ports import Provider
+    from llm_worker.domain.outcome import Attempt
+    from llm_worker.domain.request import ComparisonRequest
+    from llm_worker.domain.routing import Rule
 
 
 @dataclass(slots=True)
@@ -31,6 +45,7 @@ class Core:
     """Everything a test may look at or change before the first delivery."""
 
     provider: FakeProvider = field(default_factory=lambda: FakeProvider(completion_of()))
+    others: list[FakeProvider] = field(default_factory=list)
     publisher: FakePublisher = field(default_factory=FakePublisher)
     ownership: FakeOwnership = field(default_factory=FakeOwnership)
     reply_topics: FakeReplyTopics = field(default_factory=FakeReplyTopics)
@@ -41,13 +56,48 @@ class Core:
     slots: RunningSlots = field(default_factory=lambda: RunningSlots(8, tuple(Lane)))
     clock: LoopClock = field(default_factory=LoopClock)
     stand_in: ProviderName | None = None
+    strategy: Strategy = Strategy.PRIORITY
+    rules: tuple[Rule, ...] = ()
+    limits: dict[ProviderName, Limits] = field(default_factory=dict)
+    weights: dict[ProviderName, float] = field(default_factory=dict)
+    attempts_at_most: int = 4
+    failure_threshold: int = 3
+    recovery_timeout_s: float = 60.0
+
+    @property
+    def providers(self) -> dict[ProviderName, Provider]:
+        return {provider.name: provider for provider in (self.provider, *self.others)}
+
+    def routes(self) -> Routes:
+        places = tuple(Place(provider=name) for name in self.providers)
+        return Routes(
+            providers=self.providers,
+            routing=Routing(places=places, strategy=self.strategy, rules=self.rules),
+            stand_in=self.stand_in,
+        )
+
+    def board(self) -> Switchboard:
+        return Switchboard(
+            providers=self.providers,
+            limits={
+                name: self.limits.get(name, Limits(max_in_flight=8)) for name in self.providers
+            },
+            weights=self.weights,
+            new_breaker=lambda: CircuitBreaker(
+                failure_threshold=self.failure_threshold,
+                recovery_timeout_s=self.recovery_timeout_s,
+            ),
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
 
     def orchestrator(self) -> Orchestrator:
-        providers: dict[ProviderName, Provider] = {self.provider.name: self.provider}
         return Orchestrator(
-            providers=providers,
-            default_provider=ProviderName.MOCK,
-            stand_in=self.stand_in,
+            providers=self.providers,
+            routes=self.routes(),
+            board=self.board(),
+            attempts_at_most=self.attempts_at_most,
+            backoff=Backoff(base_s=0.5, longest_s=20),
             slots=self.slots,
             ownership=self.ownership,
             cache=self.cache,
@@ -66,3 +116,29 @@ class Core:
             clock=self.clock,
             telemetry=self.telemetry,
         )
+
+
+def arriving(
+    *, lane: Lane = Lane.NORMAL, within_s: float = 300.0, **data: object
+) -> ComparisonRequest:
+    """A request that is pulled now, and wants its answer within so many seconds."""
+    now_s = asyncio.get_running_loop().time()
+    request = request_of(**data)
+    delivery = replace(request.delivery, lane=lane, received_s=now_s)
+    return replace(request, delivery=delivery, deadline_s=now_s + within_s)
+
+
+async def resolve(orchestrator: Orchestrator, request: ComparisonRequest) -> Ending:
+    """Bring one request to its end; nobody listens to the starts of its attempts."""
+
+    async def announce(_attempt: Attempt) -> None:
+        pass
+
+    return await orchestrator.resolve(request, announce)
+
+
+async def resolve_all(
+    orchestrator: Orchestrator, requests: Iterable[ComparisonRequest]
+) -> list[Ending]:
+    """Bring requests that come at once to their ends."""
+    return await asyncio.gather(*(resolve(orchestrator, request) for request in requests))

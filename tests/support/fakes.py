@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from llm_worker.contracts.vocabulary import ProviderName
-from llm_worker.domain.errors import OverBudgetError
+from llm_worker.domain.errors import OverBudgetError, ProviderTimeoutError
+from llm_worker.domain.verdict import Billing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from llm_worker.application.ports import Refusal, Sending
+    from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Target
     from llm_worker.domain.request import ComparisonRequest
-    from llm_worker.domain.verdict import Billing, Completion
+    from llm_worker.domain.routing import Route
+    from llm_worker.domain.verdict import Completion, Usage
 
 
 class ManualClock:
@@ -81,27 +85,79 @@ class FakePublisher:
 
 
 @dataclass(slots=True)
+class FakeModels:
+    """Knows what it is told to; without names, everything."""
+
+    names: tuple[str, ...] = ()
+    usd_per_token: Decimal | None = Decimal(0)
+
+    def knows(self, model: str) -> bool:
+        return not self.names or model in self.names
+
+    def nearest(self, model: str) -> tuple[str, ...]:
+        return tuple(name for name in self.names if name[:3] == model[:3])
+
+    def cost_usd(self, _model: str, usage: Usage) -> Decimal | None:
+        total = usage.total()
+        return None if total is None or self.usd_per_token is None else total * self.usd_per_token
+
+
+@dataclass(slots=True)
 class FakeProvider:
-    """Answers with what it is told to: a completion, an error, or never."""
+    """Answers with what it is told to: a completion, an error, or never (until its limit).
+
+    `next_answers` come first, one a call; each takes `takes_s`.
+    """
 
     answer: Completion | Exception | None
     name: ProviderName = ProviderName.MOCK
     default_model: str = "mock-judge-1"
     timeout_s: float = 30.0
+    models: FakeModels = field(default_factory=FakeModels)
+    next_answers: list[Completion | Exception | None] = field(default_factory=list)
     calls: list[tuple[ComparisonRequest, Attempt]] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
     before_answering: Callable[[], None] = lambda: None
+    takes_s: float = 0.0
+    called_at_s: list[float] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+    probe_error: Exception | None = None
+    probes: int = 0
+    is_closed: bool = False
 
-    async def judge(self, request: ComparisonRequest, attempt: Attempt) -> Completion:
+    async def judge(
+        self, request: ComparisonRequest, attempt: Attempt, limit_s: float
+    ) -> Completion:
         self.calls.append((request, attempt))
+        self.called_at_s.append(asyncio.get_running_loop().time())
         self.called.set()
-        self.before_answering()
-        if self.answer is None:
-            await asyncio.Event().wait()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        assert self.answer is not None
-        return self.answer
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            self.before_answering()
+            answer = self.next_answers.pop(0) if self.next_answers else self.answer
+            return await self._answer(answer, limit_s)
+        finally:
+            self.running -= 1
+
+    async def _answer(self, answer: Completion | Exception | None, limit_s: float) -> Completion:
+        if answer is None or self.takes_s > limit_s:
+            await asyncio.sleep(limit_s)  # under a virtual clock, or cancelled before
+            raise ProviderTimeoutError(f"{self.name} hangs", billing=Billing())
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def probe(self, _limit_s: float) -> None:
+        self.probes += 1
+        if self.probe_error is not None:
+            raise self.probe_error
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
 
 @dataclass(slots=True)
@@ -126,13 +182,13 @@ class FakeCache:
     defect: Exception | None = None
     kept: list[Completion] = field(default_factory=list)
 
-    async def find(self, _request: ComparisonRequest, _target: Target, /) -> Completion | None:
+    async def find(self, _request: ComparisonRequest, _route: Route, /) -> Completion | None:
         if self.defect is not None:
             raise self.defect
         return self.known
 
     async def keep(
-        self, _request: ComparisonRequest, _target: Target, completion: Completion, /
+        self, _request: ComparisonRequest, _route: Route, completion: Completion, /
     ) -> None:
         self.kept.append(completion)
 
@@ -140,6 +196,7 @@ class FakeCache:
 @dataclass(slots=True)
 class FakeBudget:
     is_spent: bool = False
+    defect: Exception | None = None
     reserved: list[ComparisonRequest] = field(default_factory=list)
     settled: list[Billing | None] = field(default_factory=list)
 
@@ -149,18 +206,24 @@ class FakeBudget:
         self.reserved.append(request)
 
     async def settle(self, _request: ComparisonRequest, billing: Billing | None, /) -> None:
+        if self.defect is not None:
+            raise self.defect
         self.settled.append(billing)
 
 
 @dataclass(slots=True)
 class RecordingTelemetry:
     attempts: list[FinishedAttempt] = field(default_factory=list)
+    breaker_moves: list[tuple[Target, BreakerState]] = field(default_factory=list)
     endings: list[tuple[Delivery, Ending]] = field(default_factory=list)
     refusals: list[tuple[Record, Refusal]] = field(default_factory=list)
     faults: list[tuple[Delivery, Exception]] = field(default_factory=list)
 
     def attempted(self, attempt: FinishedAttempt) -> None:
         self.attempts.append(attempt)
+
+    def breaker_moved(self, target: Target, state: BreakerState) -> None:
+        self.breaker_moves.append((target, state))
 
     def handled(self, delivery: Delivery, ending: Ending) -> None:
         self.endings.append((delivery, ending))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from faust.types import EventT, Message
 
     from llm_worker.application.ports import Clock, Telemetry
-    from llm_worker.application.slots import RunningSlots
     from llm_worker.domain.delivery import Header
     from llm_worker.domain.outcome import Ending
 
@@ -33,6 +32,16 @@ class Acks(Protocol):
 
     def drop(self, message: Message) -> None:
         """Forget a record that came twice."""
+
+
+class Waiting(Protocol):
+    """Who keeps deliveries waiting, for a slot, a limit or a circuit breaker."""
+
+    def let_go(self) -> None:
+        """Send all waiters away, and every later one, until `reopen`."""
+
+    def reopen(self) -> None:
+        """Take waiters again."""
 
 
 @dataclass(slots=True)
@@ -56,14 +65,14 @@ class InFlight:
         *,
         handle: Callable[[Delivery], Awaitable[Ending]],
         acks: Acks,
-        slots: RunningSlots,
+        waiting: Waiting,
         window: int,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
         self._handle = handle
         self._acks = acks
-        self._slots = slots
+        self._waiting = waiting
         self._window = max(1, window // len(Lane))
         self._clock = clock
         self._telemetry = telemetry
@@ -113,7 +122,7 @@ class InFlight:
         Only the last drain of a shutdown cancels what is still running then: a rebalance never
         cancels a call that is paid for.
         """
-        self._slots.let_go()
+        self._waiting.let_go()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=deadline_s)
         if is_last and self._tasks:
@@ -126,7 +135,7 @@ class InFlight:
         for place in self._gate.places():
             for delivery, _message in self._gate.forget(place):
                 self._leave(delivery)
-        self._slots.reopen()
+        self._waiting.reopen()
 
     def has_room(self, lane: Lane) -> bool:
         """Say whether the lane may pull."""

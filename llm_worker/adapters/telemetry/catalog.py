@@ -52,6 +52,13 @@ UNKNOWN_COSTS = Metric(
     help="Calls whose cost is not known; they are not in the dollars.",
     labels=("provider", "model"),
 )
+BREAKER_CHANGES = Metric(
+    name="llm_worker_provider_breaker_changes_total",
+    kind="counter",
+    help="Changes of targets' circuit breakers by the state they changed to: open, half_open "
+    "(a probe goes), closed.",
+    labels=("provider", "model", "state"),
+)
 PUBLISH_RETRIES = Metric(
     name="llm_worker_publish_retries_total",
     kind="counter",
@@ -91,6 +98,36 @@ CONSUMER_LAG = Metric(
     help="Records between our committed offset and the partition's end.",
     labels=("topic", "partition"),
 )
+PROVIDER_BREAKER = Metric(
+    name="llm_worker_provider_breaker_state",
+    kind="gauge",
+    help="A target's circuit breaker: 1 half-open, 2 open; those that are closed have no series.",
+    labels=("provider", "model"),
+)
+PROVIDER_RUNNING_CALLS = Metric(
+    name="llm_worker_provider_running_calls",
+    kind="gauge",
+    help="Calls in flight, with those that have their place and wait for their turn a minute.",
+    labels=("provider",),
+)
+PROVIDER_WAITING_CALLS = Metric(
+    name="llm_worker_provider_waiting_calls",
+    kind="gauge",
+    help="Calls that wait for a place in flight.",
+    labels=("provider",),
+)
+PROVIDER_ALLOWED_CALLS = Metric(
+    name="llm_worker_provider_allowed_calls",
+    kind="gauge",
+    help="Calls that may be in flight; few after a pause or an outage, one more a success.",
+    labels=("provider",),
+)
+PROVIDER_PAUSED = Metric(
+    name="llm_worker_provider_paused_seconds",
+    kind="gauge",
+    help="Seconds for which the provider still wants to be left alone; 0 when it does not.",
+    labels=("provider",),
+)
 PUBLISHER_BREAKER = Metric(
     name="llm_worker_publisher_breaker_state",
     kind="gauge",
@@ -108,6 +145,7 @@ METRICS = (
     ATTEMPTS,
     COST,
     UNKNOWN_COSTS,
+    BREAKER_CHANGES,
     PUBLISH_RETRIES,
     DEAD_LETTERS,
     RUNNING_CALLS,
@@ -115,6 +153,11 @@ METRICS = (
     OLDEST_DELIVERY_AGE,
     GATE_DEPTH,
     CONSUMER_LAG,
+    PROVIDER_BREAKER,
+    PROVIDER_RUNNING_CALLS,
+    PROVIDER_WAITING_CALLS,
+    PROVIDER_ALLOWED_CALLS,
+    PROVIDER_PAUSED,
     PUBLISHER_BREAKER,
     LOOP_LAG,
 )

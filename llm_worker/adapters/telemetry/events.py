@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from llm_worker.adapters.telemetry.catalog import Ending as EndingName
     from llm_worker.adapters.telemetry.metrics import Metrics
     from llm_worker.application.ports import Clock, Refusal
+    from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.delivery import Delivery, Record
-    from llm_worker.domain.outcome import Ending, FinishedAttempt
+    from llm_worker.domain.outcome import Ending, FinishedAttempt, Target
 
 _log = structlog.get_logger("llm_worker")
 
@@ -34,6 +35,24 @@ class WorkerTelemetry:
         self._metrics.attempt_ended(target.provider, target.model, outcome)
         if finished.billing is not None:
             self._metrics.cost_incurred(target.provider, target.model, finished.billing.cost_usd)
+        if isinstance(ending, ProviderError):
+            _log.info(
+                "attempt_failed",
+                provider=target.provider,
+                model=target.model,
+                attempt=finished.attempt.number,
+                error_code=ending.code,
+                why=ending.message,
+                http_status=ending.facts.http_status,
+                provider_request_id=ending.facts.provider_request_id,
+            )
+
+    def breaker_moved(self, target: Target, state: BreakerState) -> None:
+        """Note that a target's circuit breaker has changed its state."""
+        self._metrics.breaker_changed(target.provider, target.model, state)
+        _log.warning(
+            "circuit_breaker", provider=target.provider, model=target.model, state=state.value
+        )
 
     def handled(self, delivery: Delivery, ending: Ending) -> None:
         """Note how a delivery ended."""
@@ -76,6 +95,9 @@ def _described(ending: Ending) -> tuple[EndingName, dict[str, Any]]:
                 "attempts": len(ending.attempts),
                 "cost_usd": "unknown" if cost_usd is None else str(cost_usd),
             }
+            if ending.attempts:
+                last = ending.attempts[-1].ending.facts
+                facts["provider_request_id"] = last.provider_request_id
             if isinstance(ending, Completed):
                 return "completed", facts
             return "failed", facts | {"error_code": ending.error.code, "why": ending.error.message}

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from llm_worker.adapters.telemetry.catalog import (
     ATTEMPTS,
+    BREAKER_CHANGES,
     COST,
     DEAD_LETTERS,
     DELIVERIES,
@@ -48,6 +49,7 @@ class Metrics:
         self._attempts: Final = self._counter(ATTEMPTS)
         self._cost: Final = self._counter(COST)
         self._unknown_costs: Final = self._counter(UNKNOWN_COSTS)
+        self._breaker_changes: Final = self._counter(BREAKER_CHANGES)
         self._publish_retries: Final = self._counter(PUBLISH_RETRIES).child()
         self._dead_letters: Final = self._counter(DEAD_LETTERS)
         histogram = Histogram(
@@ -76,6 +78,10 @@ class Metrics:
             self._unknown_costs.child(provider, model).inc()
         else:
             self._cost.child(provider, model).inc(float(usd))
+
+    def breaker_changed(self, provider: ProviderName, model: str, state: str) -> None:
+        """Count a change of a target's circuit breaker to `state`."""
+        self._breaker_changes.child(provider, self._bounded(model), state).inc()
 
     def publish_retried(self) -> None:
         """Count one more try to publish."""

@@ -167,6 +167,7 @@ async def test_reservation_is_settled_with_what_was_paid(
 async def test_call_without_an_answer_in_time_may_have_been_billed(
     core: Core, announced: list[Attempt]
 ) -> None:
+    core.attempts_at_most = 1
     core.provider = FakeProvider(None, timeout_s=0.01)
     ending = await _resolve(core.orchestrator(), _request(), announced)
     assert isinstance(ending, Failed)
@@ -189,6 +190,7 @@ async def test_call_does_not_outlast_the_requests_deadline(
 async def test_defect_of_a_provider_ends_as_a_failed_attempt_of_unknown_cost(
     core: Core, announced: list[Attempt]
 ) -> None:
+    core.attempts_at_most = 1
     core.provider.answer = KeyError("choices")
     ending = await _resolve(core.orchestrator(), _request(), announced)
     assert isinstance(ending, Failed)

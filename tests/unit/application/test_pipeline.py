@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
@@ -11,9 +12,14 @@ from typing_extensions import override
 
 from llm_worker.application.ports import Refusal
 from llm_worker.contracts.vocabulary import Lane
-from llm_worker.domain.errors import ProviderDownError
+from llm_worker.domain.errors import (
+    MalformedAnswerError,
+    ProviderDownError,
+    ProviderTimeoutError,
+)
 from llm_worker.domain.outcome import Completed, Failed, LetGo, Rejected, Replayed
 from llm_worker.domain.request import conflict_namespace
+from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
     DEAD_LETTER_TOPIC,
     RESULT_TOPIC,
@@ -46,7 +52,9 @@ class _GatedProvider(FakeProvider):
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     @override
-    async def judge(self, request: ComparisonRequest, attempt: Attempt) -> Completion:
+    async def judge(
+        self, request: ComparisonRequest, attempt: Attempt, limit_s: float
+    ) -> Completion:
         self.calls.append((request, attempt))
         self.called.set()
         await self.gate.wait()
@@ -160,7 +168,8 @@ async def test_redelivery_whose_reply_topic_has_gone_is_answered_on_the_default_
 
 
 async def test_redelivery_of_a_failure_is_replayed_too(core: Core) -> None:
-    core.provider.answer = ProviderDownError("503", http_status=503)
+    core.attempts_at_most = 1
+    core.provider.answer = ProviderDownError("503", facts=CallFacts(http_status=503))
     pipeline, body = core.pipeline(), body_of()
     assert isinstance(await pipeline.handle(_delivery(body)), Failed)
     first = core.publisher.topics_held()
@@ -265,6 +274,49 @@ async def test_delivery_that_is_let_go_publishes_nothing(core: Core) -> None:
     assert core.publisher.sent == []
 
 
+async def test_delivery_that_is_let_go_between_attempts_tells_what_was_paid_and_no_result(
+    core: Core,
+) -> None:
+    late = ProviderTimeoutError("late", billing=Billing(cost_usd=Decimal("0.5")))
+    core.provider.next_answers = [late]
+    core.provider.before_answering = lambda: setattr(core.ownership, "is_ours", False)
+    pipeline, body = core.pipeline(), body_of()
+    ending = await pipeline.handle(_delivery(body))
+    assert isinstance(ending, LetGo)
+    assert core.publisher.topics_held() == [_STARTED, _FAILURE, _COST]
+    assert data_of(core.publisher.held[-1].value)["cost_estimate_usd"] == 0.5
+
+    core.ownership.is_ours = True
+    core.publisher.held.clear()
+    core.provider.before_answering = lambda: None
+    assert isinstance(await pipeline.handle(_delivery(body)), Completed)
+    *_, cost, _, result = core.publisher.held
+    assert (cost.topic, result.topic) == (_COST, RESULT_TOPIC)
+    assert data_of(result.value)["attempts"] == 1
+
+
+async def test_each_attempt_is_told_with_events_of_its_own_and_the_result_with_their_sum(
+    core: Core,
+) -> None:
+    malformed = MalformedAnswerError(
+        "no winner", answer="tie", billing=Billing(cost_usd=Decimal("0.25"))
+    )
+    core.provider.next_answers = [ProviderDownError("503"), malformed]
+    core.provider.answer = completion_of(cost_usd=Decimal("0.5"))
+    assert isinstance(await core.pipeline().handle(_delivery()), Completed)
+    held = core.publisher.held
+    assert core.publisher.topics_held() == [
+        *[_STARTED] * 3,
+        *[_FAILURE, _FAILURE, _COST, _COST],
+        *[_COMPLETED, RESULT_TOPIC],
+    ]
+    assert len({read_event(record.value)["event_id"] for record in held}) == len(held)
+    costs = [data_of(record.value) for record in held if record.topic == _COST]
+    assert [(cost["attempt"], cost["cost_estimate_usd"]) for cost in costs] == [(2, 0.25), (3, 0.5)]
+    result = data_of(held[-1].value)
+    assert (result["attempts"], result["cost_estimate"], result["cost_known"]) == (3, 0.75, True)
+
+
 async def test_call_that_is_cancelled_leaves_only_its_start_behind(core: Core) -> None:
     core.provider = FakeProvider(None)
     task = asyncio.ensure_future(core.pipeline().handle(_delivery()))
@@ -276,6 +328,7 @@ async def test_call_that_is_cancelled_leaves_only_its_start_behind(core: Core) -
 
 
 async def test_defect_of_a_provider_is_answered_and_dead_lettered(core: Core) -> None:
+    core.attempts_at_most = 1
     core.provider.answer = ZeroDivisionError()
     ending = await core.pipeline().handle(_delivery())
     assert isinstance(ending, Failed)

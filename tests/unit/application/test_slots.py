@@ -185,10 +185,82 @@ async def test_slot_granted_at_the_moment_of_the_deadline_is_not_lost(lead_s: fl
     assert slots.running(Lane.NORMAL) == (4 if grant is Grant.GRANTED else 3)
 
 
-@pytest.mark.parametrize("total", [2, 3, 4, 5, 500])
+@pytest.mark.parametrize("total", [1, 2, 3, 4, 5, 500])
 async def test_never_more_run_than_there_are_slots(total: int) -> None:
     slots = RunningSlots(total, _LANES)
     order: list[Lane] = []
     waiting = await _queue(slots, _LANES * total, order)
     assert len(order) == total
     await _cancel(*waiting)
+
+
+async def test_lanes_take_turns_where_there_is_one_slot_for_both() -> None:
+    slots = RunningSlots(1, _LANES)
+    await _take(slots, Lane.BULK, 1)
+    order: list[Lane] = []
+    waiting = await _queue(slots, [*[Lane.BULK] * 4, Lane.NORMAL], order)
+    for _ in range(2):
+        slots.release(order[-1] if order else Lane.BULK)
+        await _settled()
+    assert sorted(order) == ["bulk", "normal"]
+    await _cancel(*waiting)
+
+
+async def test_fewer_slots_leave_running_calls_alone_and_take_effect_as_they_end() -> None:
+    slots = RunningSlots(8, (Lane.NORMAL,))
+    await _take(slots, Lane.NORMAL, 8)
+    order: list[Lane] = []
+    waiting = await _queue(slots, [Lane.NORMAL] * 3, order)
+    slots.resize(2)
+    assert slots.running(Lane.NORMAL) == 8
+    for _ in range(6):
+        slots.release(Lane.NORMAL)
+        await _settled()
+    assert (slots.running(Lane.NORMAL), order) == (2, [])
+    slots.release(Lane.NORMAL)
+    await _settled()
+    assert order == [Lane.NORMAL]
+    await _cancel(*waiting)
+
+
+async def test_more_slots_are_handed_to_those_who_wait() -> None:
+    slots = RunningSlots(1, (Lane.NORMAL,))
+    await _take(slots, Lane.NORMAL, 1)
+    order: list[Lane] = []
+    waiting = await _queue(slots, [Lane.NORMAL] * 3, order)
+    slots.resize(3)
+    await _settled()
+    assert len(order) == 2
+    await _cancel(*waiting)
+
+
+async def test_those_who_wait_are_counted_and_those_who_gave_up_are_not() -> None:
+    slots = RunningSlots(4, _LANES)
+    await _take(slots, Lane.NORMAL, 3)
+    order: list[Lane] = []
+    waiting = await _queue(slots, [Lane.NORMAL] * 3, order)
+    soon_s = asyncio.get_running_loop().time() + 1
+    assert await slots.acquire(Lane.NORMAL, soon_s) is Grant.EXPIRED
+    assert (slots.waiting(Lane.NORMAL), slots.waiting(Lane.BULK)) == (3, 0)
+    await _cancel(waiting[0])
+    assert slots.waiting(Lane.NORMAL) == 2
+    await _cancel(*waiting[1:])
+
+
+async def test_those_who_wait_are_turned_away_in_their_order_and_may_come_again() -> None:
+    slots = RunningSlots(4, (Lane.NORMAL,))
+    await _take(slots, Lane.NORMAL, 4)
+    turned_away: list[int] = []
+
+    async def wait(number: int) -> None:
+        assert await slots.acquire(Lane.NORMAL, _later_s()) is Grant.TURNED_AWAY
+        turned_away.append(number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(3):
+            group.create_task(wait(number))
+        await _settled()
+        slots.turn_away()
+    assert turned_away == [0, 1, 2]
+    slots.release(Lane.NORMAL)
+    await _take(slots, Lane.NORMAL, 1)

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from llm_worker.domain.breaker import BreakerState, CircuitBreaker
+
+_THRESHOLD = 3
+_RECOVERY_S = 60.0
 
 
 def _breaker() -> CircuitBreaker:
-    return CircuitBreaker(failure_threshold=3, recovery_timeout_s=60)
+    return CircuitBreaker(failure_threshold=_THRESHOLD, recovery_timeout_s=_RECOVERY_S)
 
 
 def _open_at(now_s: float) -> CircuitBreaker:
@@ -62,3 +70,125 @@ def test_probe_that_fails_opens_it_for_another_timeout() -> None:
     assert breaker.state is BreakerState.OPEN
     assert not breaker.allows(134)
     assert breaker.allows(135)
+
+
+def test_change_of_state_is_told_to_whoever_caused_it() -> None:
+    breaker = _breaker()
+    assert [breaker.fail(0) for _ in range(4)] == [False, False, True, False]
+    assert breaker.allows(60)
+    assert breaker.fail(61)
+    assert breaker.allows(121)
+    assert breaker.succeed()
+    assert not breaker.succeed()
+
+
+def test_failure_of_a_call_that_went_before_does_not_extend_an_open_breaker() -> None:
+    breaker = _open_at(10)
+    breaker.fail(69)
+    assert breaker.probe_due_in_s(69) == 1
+    assert breaker.allows(70)
+
+
+def test_probe_that_told_nothing_leaves_room_for_another_at_once() -> None:
+    breaker = _open_at(10)
+    assert breaker.allows(70)
+    breaker.abandon()
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.probe_due_in_s(71) == 0
+    assert breaker.allows(71)
+    assert not breaker.allows(71)
+
+
+def test_sign_of_life_lets_the_probe_go_at_once() -> None:
+    breaker = _open_at(10)
+    breaker.hasten(20)
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.allows(20)
+    assert not breaker.allows(20)
+
+
+@pytest.mark.parametrize("state", ["closed", "half-open"])
+def test_sign_of_life_changes_nothing_where_no_probe_is_due(state: str) -> None:
+    breaker = _breaker() if state == "closed" else _open_at(10)
+    breaker.allows(70)
+    before = breaker.state
+    breaker.hasten(70)
+    assert breaker.state is before
+
+
+class _Calls(RuleBasedStateMachine):
+    """Calls of any kind in any order, beside the simplest account of what is allowed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaker = _breaker()
+        self.now_s = 0.0
+        self.running = 0
+        self.failures = 0
+        self.due_s: float | None = None
+        self.is_probing = False
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 30.0, 59.5, 60.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    @rule()
+    def call(self) -> None:
+        is_allowed = self.breaker.allows(self.now_s)
+        if self.due_s is None:
+            assert is_allowed
+            self.running += 1
+        else:
+            assert is_allowed == (not self.is_probing and self.now_s >= self.due_s)
+            self.is_probing = self.is_probing or is_allowed
+
+    @precondition(lambda self: self.due_s is None and self.running)
+    @rule(is_success=st.booleans())
+    def end_a_call(self, *, is_success: bool) -> None:
+        self.running -= 1
+        self.failures = 0 if is_success else self.failures + 1
+        if is_success:
+            assert not self.breaker.succeed()
+        else:
+            opened = self.breaker.fail(self.now_s)
+            assert opened == (self.failures == _THRESHOLD)
+            self.due_s = self.now_s + _RECOVERY_S if opened else None
+
+    @precondition(lambda self: self.due_s is not None and not self.is_probing and self.running)
+    @rule()
+    def end_a_call_that_went_before_with_a_failure(self) -> None:
+        self.running -= 1
+        assert not self.breaker.fail(self.now_s)
+
+    @precondition(lambda self: self.is_probing)
+    @rule(ending=st.sampled_from(["success", "failure", "nothing"]))
+    def end_the_probe(self, ending: str) -> None:
+        self.is_probing = False
+        if ending == "success":
+            assert self.breaker.succeed()
+            self.failures, self.due_s = 0, None
+        elif ending == "failure":
+            assert self.breaker.fail(self.now_s)
+            self.due_s = self.now_s + _RECOVERY_S
+        else:
+            self.breaker.abandon()
+
+    @rule()
+    def see_a_sign_of_life(self) -> None:
+        self.breaker.hasten(self.now_s)
+        if self.due_s is not None and not self.is_probing:
+            self.due_s = min(self.due_s, self.now_s)
+
+    @invariant()
+    def tells_its_state(self) -> None:
+        if self.due_s is None:
+            assert self.breaker.state is BreakerState.CLOSED
+        elif self.is_probing:
+            assert self.breaker.state is BreakerState.HALF_OPEN
+        else:
+            assert self.breaker.state is BreakerState.OPEN
+            assert self.breaker.probe_due_in_s(self.now_s) == max(0.0, self.due_s - self.now_s)
+
+
+TestCallsInAnyOrder = _Calls.TestCase
+TestCallsInAnyOrder.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from llm_worker.contracts.events import (
@@ -13,13 +15,22 @@ from llm_worker.contracts.result import LLMComparisonResultV1
 from llm_worker.contracts.vocabulary import FailureType, TopicName
 from llm_worker.domain.errors import (
     DeadlinePassedError,
+    MalformedAnswerError,
     ProviderDownError,
     ProviderTimeoutError,
+    RateLimitedError,
+    UnreachableError,
     UnreadableError,
 )
-from llm_worker.domain.events import DeadLetter, Event, events_of, started_event
-from llm_worker.domain.outcome import Rejected
-from llm_worker.domain.verdict import Billing
+from llm_worker.domain.events import (
+    DeadLetter,
+    Event,
+    attempt_events,
+    events_of,
+    started_event,
+)
+from llm_worker.domain.outcome import BreakerMove, FinishedAttempt, Rejected, Repair
+from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
     attempt_of,
     codec_of,
@@ -29,6 +40,12 @@ from tests.support.builders import (
     failed_of,
     request_of,
 )
+
+if TYPE_CHECKING:
+    from llm_worker.domain.errors import ProviderError
+    from llm_worker.domain.verdict import Completion
+
+_REPAIR = Repair(answer="Both are fine.", fault="it names no winner")
 
 
 def _kinds(found: list[Event | DeadLetter]) -> list[str]:
@@ -57,7 +74,7 @@ def test_events_of_a_failure_hold_a_dead_letter_and_end_with_the_result() -> Non
 
 
 def test_attempt_that_was_not_billed_has_no_cost_event() -> None:
-    error = ProviderDownError("503", http_status=503)
+    error = ProviderDownError("503", facts=CallFacts(http_status=503))
     found = list(events_of(failed_of(request_of(), error, attempt_of(error))))
     assert "provider_failure" in _kinds(found)
     assert "cost_tracking" not in _kinds(found)
@@ -122,7 +139,7 @@ def test_start_names_provider_user_and_attempt() -> None:
 
 
 def test_failure_event_says_what_kind_it_was() -> None:
-    error = ProviderDownError("503", http_status=503)
+    error = ProviderDownError("503", facts=CallFacts(http_status=503))
     [event, *_] = events_of(failed_of(request_of(), error, attempt_of(error)))
     assert isinstance(event, Event)
     assert isinstance(event.data, LLMProviderFailureV1)
@@ -179,3 +196,102 @@ def test_rejection_is_answered_where_somebody_can_be_and_set_aside_elsewhere() -
     assert isinstance(answer, Event)
     assert answer.event_id == uuid5(answerable.request_id, "comparison_result")
     assert str(answer.correlation_id).encode() == key
+
+
+def _started(**attempt: object) -> dict[str, object]:
+    finished = attempt_of(completion_of())
+    changed = replace(finished.attempt, **attempt)  # type: ignore[arg-type] # fields of an attempt
+    data = started_event(request_of(), changed).data
+    assert isinstance(data, LLMRequestStartedV1)
+    return data.metadata
+
+
+def _failure_of(finished: FinishedAttempt) -> LLMProviderFailureV1:
+    [event, *_] = attempt_events(request_of(), [finished])
+    assert isinstance(event.data, LLMProviderFailureV1)
+    return event.data
+
+
+def _cost_of(ending: Completion | ProviderError, repair: Repair | None = None) -> LLMCostTrackingV1:
+    finished = attempt_of(ending)
+    finished = replace(finished, attempt=replace(finished.attempt, repair=repair))
+    [cost] = [
+        event.data
+        for event in attempt_events(request_of(), [finished])
+        if isinstance(event.data, LLMCostTrackingV1)
+    ]
+    return cost
+
+
+def test_start_says_when_it_is_the_probe_of_an_open_breaker() -> None:
+    assert _started(is_probe=True)["circuit_breaker"] == "half_open"
+    assert "circuit_breaker" not in _started()
+
+
+def test_start_says_when_it_asks_for_a_malformed_answer_again() -> None:
+    assert _started(repair=_REPAIR)["repair"] is True
+    assert "repair" not in _started()
+
+
+def test_failure_event_says_whether_it_opened_the_breaker() -> None:
+    finished = attempt_of(ProviderDownError("503", facts=CallFacts(http_status=503)))
+    assert not _failure_of(finished).circuit_breaker_opened
+    assert _failure_of(replace(finished, breaker_move=BreakerMove.OPENED)).circuit_breaker_opened
+    assert not _failure_of(
+        replace(finished, breaker_move=BreakerMove.CLOSED)
+    ).circuit_breaker_opened
+
+
+def test_failure_event_tells_what_the_provider_said_of_the_call() -> None:
+    facts = CallFacts(http_status=429, provider_request_id="req_011")
+    metadata = _failure_of(
+        attempt_of(RateLimitedError("slow down", retry_after_s=20.0, facts=facts))
+    ).metadata
+    assert (metadata["provider_request_id"], metadata["retry_after"]) == ("req_011", 20.0)
+
+
+def test_failure_event_says_whether_the_provider_may_have_received_the_call() -> None:
+    never = UnreachableError("refused")
+    answered = ProviderDownError("503", facts=CallFacts(http_status=503))
+    perhaps = ProviderTimeoutError("late", billing=Billing())
+    sent = [_failure_of(attempt_of(error)).metadata["sent"] for error in (never, answered, perhaps)]
+    assert sent == [False, True, True]
+
+
+def test_cost_event_names_the_providers_own_id_of_the_call() -> None:
+    bought = replace(completion_of(), facts=CallFacts(provider_request_id="req_012"))
+    assert _cost_of(bought).metadata["provider_request_id"] == "req_012"
+    failed = MalformedAnswerError(
+        "no winner", billing=Billing(), facts=CallFacts(provider_request_id="req_013")
+    )
+    assert _cost_of(failed).metadata["provider_request_id"] == "req_013"
+
+
+def test_cost_event_says_when_it_is_of_a_repair() -> None:
+    assert _cost_of(completion_of(), _REPAIR).metadata["repair"] is True
+    assert "repair" not in _cost_of(completion_of()).metadata
+
+
+def test_completion_event_says_when_a_probe_closed_a_breaker() -> None:
+    def metadata(finished: FinishedAttempt) -> dict[str, object]:
+        [data] = [
+            event.data
+            for event in events_of(completed_of(request_of(), finished))
+            if isinstance(event, Event) and isinstance(event.data, LLMRequestCompletedV1)
+        ]
+        return data.metadata
+
+    finished = attempt_of(completion_of())
+    closing = replace(finished, breaker_move=BreakerMove.CLOSED)
+    assert metadata(closing)["circuit_breaker_closed"] is True
+    assert "circuit_breaker_closed" not in metadata(finished)
+
+
+def test_no_event_quotes_a_malformed_answer() -> None:
+    error = MalformedAnswerError("no winner", answer="My essay was on dogs.", billing=Billing())
+    finished = attempt_of(error)
+    repaired = replace(finished, attempt=replace(finished.attempt, repair=_REPAIR))
+    request = request_of()
+    told = [started_event(request, repaired.attempt), *attempt_events(request, [repaired])]
+    assert not [event for event in told if "dogs" in event.data.model_dump_json()]
+    assert not [event for event in told if _REPAIR.answer in event.data.model_dump_json()]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from llm_worker.contracts.result import JUSTIFICATION_LIMIT, LLMComparisonResultV1
 from llm_worker.contracts.vocabulary import ErrorCode, Winner
 from llm_worker.domain.errors import ProviderTimeoutError, RateLimitedError
 from llm_worker.domain.results import completed_result, failed_result, shrunk, trace_id_of
-from llm_worker.domain.verdict import Billing
+from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
     attempt_of,
     completed_of,
@@ -50,7 +51,7 @@ def test_unknown_cost_is_zero_and_said_to_be_unknown() -> None:
 
 
 def test_failure_tells_each_attempt_in_order() -> None:
-    limited = RateLimitedError("slow down", http_status=429, retry_after_s=2.0)
+    limited = RateLimitedError("slow down", facts=CallFacts(http_status=429), retry_after_s=2.0)
     timeout = ProviderTimeoutError("no answer", billing=Billing())
     attempts = attempt_of(limited), attempt_of(timeout, number=2)
     result = failed_result(failed_of(request_of(), timeout, *attempts))
@@ -65,6 +66,46 @@ def test_failure_tells_each_attempt_in_order() -> None:
     assert [each["error_code"] for each in detail.details["errors"]] == ["RATE_LIMIT", "TIMEOUT"]
     assert detail.details["errors"][0]["retry_after"] == 2.0
     assert detail.details["errors"][0]["http_status"] == 429
+
+
+def test_failure_tells_the_providers_own_ids_of_the_calls() -> None:
+    facts = CallFacts(http_status=429, provider_request_id="req_011")
+    limited = RateLimitedError("slow down", facts=facts)
+    detail = failed_result(failed_of(request_of(), limited, attempt_of(limited))).error_detail
+    assert detail is not None
+    assert detail.details["provider_request_id"] == "req_011"
+    assert detail.details["errors"][0]["provider_request_id"] == "req_011"
+
+
+def test_parameters_that_were_left_out_are_said_once_over_all_attempts() -> None:
+    first = CallFacts(adjustments=("temperature: not taken by m1",))
+    second = CallFacts(adjustments=("temperature: not taken by m1", "effort: not taken by m2"))
+    timeout = ProviderTimeoutError("no answer", billing=Billing(), facts=first)
+    bought = replace(completion_of(), facts=second)
+    attempts = attempt_of(timeout), attempt_of(bought, number=2)
+    expected = ["temperature: not taken by m1", "effort: not taken by m2"]
+    for result in (
+        completed_result(completed_of(request_of(), *attempts, completion=bought)),
+        failed_result(failed_of(request_of(), timeout, *attempts)),
+    ):
+        assert result.request_metadata["adjustments"] == expected
+
+
+def test_nothing_is_said_of_parameters_where_all_were_taken() -> None:
+    bought = completion_of()
+    result = completed_result(completed_of(request_of(), attempt_of(bought), completion=bought))
+    assert "adjustments" not in result.request_metadata
+
+
+def test_cost_of_a_result_is_the_sum_of_what_its_attempts_cost() -> None:
+    billing = Billing(cost_usd=Decimal("0.1"))
+    cut = ProviderTimeoutError("cut", billing=billing)
+    unsent = RateLimitedError("slow down")
+    bought = completion_of(cost_usd=Decimal("0.2"))
+    attempts = attempt_of(cut), attempt_of(unsent, number=2), attempt_of(bought, number=3)
+    result = completed_result(completed_of(request_of(), *attempts, completion=bought))
+    assert (result.cost_estimate, result.cost_known) == (0.3, True)
+    assert result.attempts == 3
 
 
 def test_too_large_result_loses_metadata_first_and_words_second() -> None:

@@ -16,7 +16,7 @@ from llm_worker.domain.errors import ProviderDownError, ProviderTimeoutError
 from llm_worker.domain.events import DeadLetter, Event, events_of, started_event
 from llm_worker.domain.outcome import Rejected
 from llm_worker.domain.request import ComparisonRequest, id_of_record
-from llm_worker.domain.verdict import Billing
+from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
     DEAD_LETTER_TOPIC,
     NOW,
@@ -282,7 +282,7 @@ def test_rejection_carries_what_the_caller_needs_to_recognise_it() -> None:
 def test_each_event_is_written_as_its_schema_says() -> None:
     request = request_of(user_id="u", organization_id="o", metadata={"nested": {"a": [1, None]}})
     late = attempt_of(ProviderTimeoutError("late", billing=Billing()))
-    down = attempt_of(ProviderDownError("503", http_status=503), number=2)
+    down = attempt_of(ProviderDownError("503", facts=CallFacts(http_status=503)), number=2)
     bought = completion_of(cost_usd=Decimal("0.0000123"))
     outcomes = (
         completed_of(request, late, attempt_of(bought, number=3), completion=bought),

@@ -38,7 +38,7 @@ class _Bench:
         return InFlight(
             handle=self._handle,
             acks=self,
-            slots=self.slots,
+            waiting=self.slots,
             window=self.window,
             clock=self.clock,
             telemetry=self.telemetry,

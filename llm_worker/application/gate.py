@@ -1,0 +1,191 @@
+"""One provider's limits: calls in flight, requests and tokens a minute, and pauses it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from llm_worker.application.bell import Bell
+from llm_worker.application.slots import Grant, RunningSlots
+from llm_worker.contracts.vocabulary import Lane
+from llm_worker.domain.rate import RateBucket
+from llm_worker.domain.verdict import LimitKind
+
+if TYPE_CHECKING:
+    from llm_worker.application.ports import Clock
+    from llm_worker.domain.outcome import FinishedAttempt
+
+_PAUSE_AT_MOST_S: Final = 300.0
+"""A longer pause is believed in parts: after each, a few calls find out whether it still holds."""
+_PAUSE_UNTOLD_S: Final = 1.0
+_LANES: Final = tuple(Lane)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What may go to a provider; None a minute is no limit of ours."""
+
+    max_in_flight: int
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Gate:
+    """Work waits here instead of failing, each lane in its own queue.
+
+    After a pause or an outage few calls go at first, and each success lets one more go: a crowd
+    that returns at once would only be sent away again.
+    """
+
+    limits: Limits
+    clock: Clock
+    paused_until_s: float = float("-inf")
+    slots: RunningSlots = field(init=False)
+    requests: RateBucket = field(init=False)
+    tokens: RateBucket = field(init=False)
+    allowed: int = field(init=False)
+    _next_turn: RunningSlots = field(init=False)
+    """One of each lane waits for its minute, so that neither lane reserves the other's turns."""
+    _bell: Bell = field(default_factory=Bell)
+    _closings: int = 0
+
+    def __post_init__(self) -> None:
+        self.allowed = self.limits.max_in_flight
+        self.slots = RunningSlots(self.allowed, _LANES)
+        self.requests = RateBucket(self.limits.requests_per_minute)
+        self.tokens = RateBucket(self.limits.tokens_per_minute)
+        self._next_turn = RunningSlots(len(_LANES), _LANES)
+
+    def is_free(self, lane: Lane) -> bool:
+        """Say whether a call of the lane could go now."""
+        return self.slots.is_free(lane) and self._wait_s(0) <= 0
+
+    def waiting(self, lane: Lane) -> int:
+        """Count the lane's requests that wait here."""
+        return self.slots.waiting(lane) + self._next_turn.waiting(lane)
+
+    async def enter(self, lane: Lane, tokens: int, until_s: float) -> Grant:
+        """Wait for room until the monotonic `until_s`; leave only when GRANTED.
+
+        EXPIRED may come at once: when it is known that there will be no room before `until_s`.
+        """
+        is_limited = self._is_limited()
+        if is_limited and self._is_hopeless(tokens, until_s, ahead=self._ahead(lane)):
+            return Grant.EXPIRED
+        grant = await self.slots.acquire(lane, until_s)
+        if grant is not Grant.GRANTED or not is_limited:
+            return grant
+        grant = Grant.LET_GO
+        try:
+            grant = await self._await_minute(lane, tokens, until_s)
+        finally:
+            if grant is not Grant.GRANTED:
+                self.slots.release(lane)
+        return grant
+
+    def leave(self, lane: Lane, tokens: int, finished: FinishedAttempt | None) -> None:
+        """Make room again; `tokens` were estimated at the entry. None: no call was made."""
+        if finished is None:
+            self.requests.give_back(1)
+            self.tokens.give_back(tokens)
+        else:
+            used = finished.ending.billing.usage.total() if finished.ending.billing else None
+            self.tokens.give_back(0 if used is None else tokens - used)
+            # Last, since what the provider says is left has this call in it.
+            for limit in finished.ending.facts.limits:
+                bucket = self.requests if limit.kind is LimitKind.REQUESTS else self.tokens
+                bucket.correct(limit.per_minute, limit.remaining, self.clock.monotonic())
+        self.slots.release(lane)
+
+    def pause(self, seconds: float | None) -> None:
+        """Let nobody go for a while, as the provider asks; None: it does not say how long."""
+        now_s = self.clock.monotonic()
+        pause_s = _PAUSE_UNTOLD_S if seconds is None else min(seconds, _PAUSE_AT_MOST_S)
+        if self.paused_until_s <= now_s:
+            self.turn_away()
+        self.paused_until_s = max(self.paused_until_s, now_s + pause_s)
+        self.slow_down()
+
+    def slow_down(self) -> None:
+        """Begin with few calls."""
+        self._allow(min(len(_LANES), self.limits.max_in_flight))
+
+    def speed_up(self) -> None:
+        """Let one more go: a call went well."""
+        if self.allowed < self.limits.max_in_flight:
+            self._allow(self.allowed + 1)
+
+    def turn_away(self) -> None:
+        """Have all who wait here look again, since what they wait for has closed."""
+        self._closings += 1
+        self.slots.turn_away()
+        self._next_turn.turn_away()
+        self._bell.ring()
+
+    def let_go(self) -> None:
+        """Send all waiters away, and every later one, until `reopen`."""
+        self.slots.let_go()
+        self._next_turn.let_go()
+        self._bell.let_go()
+
+    def reopen(self) -> None:
+        """Take waiters again."""
+        self.slots.reopen()
+        self._next_turn.reopen()
+        self._bell.reopen()
+
+    def _allow(self, calls: int) -> None:
+        self.allowed = calls
+        self.slots.resize(calls)
+
+    def _is_limited(self) -> bool:
+        return self.requests.per_minute is not None or self.tokens.per_minute is not None
+
+    def _ahead(self, lane: Lane) -> int:
+        """Count who goes before the lane's next one: its own queue, and as many of the other's."""
+        own = self.waiting(lane)
+        return sum(min(own, self.waiting(each)) for each in _LANES) if own else 0
+
+    def _wait_s(self, tokens: int, ahead: int = 0) -> float:
+        """Say how long the minute's limits hold up a call, if those ahead are like it."""
+        now_s = self.clock.monotonic()
+        return max(
+            self.requests.wait_s(1, now_s, ahead=ahead),
+            self.tokens.wait_s(max(1, tokens), now_s, ahead=ahead * tokens),
+        )
+
+    def _is_hopeless(self, tokens: int, until_s: float, *, ahead: int = 0) -> bool:
+        wait_s = self._wait_s(tokens, ahead)
+        return wait_s > 0 and self.clock.monotonic() + wait_s >= until_s
+
+    async def _await_minute(self, lane: Lane, tokens: int, until_s: float) -> Grant:
+        grant = await self._next_turn.acquire(lane, until_s)
+        if grant is Grant.GRANTED:
+            try:
+                grant = await self._take(tokens, until_s)
+            finally:
+                self._next_turn.release(lane)
+        return grant
+
+    async def _take(self, tokens: int, until_s: float) -> Grant:
+        if self._is_hopeless(tokens, until_s):
+            return Grant.EXPIRED
+        now_s, closings = self.clock.monotonic(), self._closings
+        due_s = now_s + max(self.requests.take(1, now_s), self.tokens.take(tokens, now_s))
+        grant = Grant.LET_GO
+        try:
+            grant = await self._until(due_s, closings)
+        finally:
+            if grant is not Grant.GRANTED:
+                self.requests.give_back(1)
+                self.tokens.give_back(tokens)
+        return grant
+
+    async def _until(self, due_s: float, closings: int) -> Grant:
+        while self.clock.monotonic() < due_s:
+            if not await self._bell.wait(due_s):
+                return Grant.LET_GO
+            if self._closings != closings:
+                return Grant.TURNED_AWAY
+        return Grant.GRANTED
