@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING
 
 from llm_worker import __version__
 from llm_worker.adapters.telemetry import catalog
+from llm_worker.bootstrap.providers import is_configured, is_enabled, usable_providers
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import BreakerState
 from llm_worker.domain.health import CacheFacts, Facts, ProviderFacts, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llm_worker.adapters.kafka.inflight import InFlight
     from llm_worker.adapters.kafka.state import WorkerState
     from llm_worker.adapters.telemetry.metrics import Metrics, Readings
     from llm_worker.application.slots import RunningSlots
+    from llm_worker.application.switchboard import Switchboard
     from llm_worker.domain.breaker import CircuitBreaker
     from llm_worker.domain.health import Health
+    from llm_worker.domain.provider_view import ProviderView
+    from llm_worker.settings import Settings
 
 _BREAKER_READINGS = {
     BreakerState.CLOSED: 0.0,
@@ -34,36 +40,71 @@ class WorkerProbe:
     in_flight: InFlight
     slots: RunningSlots
     breaker: CircuitBreaker
+    board: Switchboard
+    left_out: Mapping[ProviderName, ProviderFacts]
     metrics_registry: Metrics
     environment: str
 
     def health(self) -> Health:
         """Judge the present facts."""
-        mock = ProviderFacts(
-            enabled=True, configured=True, circuit_breaker_state=BreakerState.CLOSED
-        )
         return judge(
             Facts(
                 version=__version__,
                 environment=self.environment,
                 loop_lag_s=self.state.loop_lag_s,
                 kafka=self.state.kafka(),
-                providers={ProviderName.MOCK.value: mock},
+                providers={name.value: facts for name, facts in self._provider_facts().items()},
                 cache=CacheFacts(),
             )
         )
+
+    def providers(self) -> list[ProviderView]:
+        """Describe every provider that can be called."""
+        return [self.board.view(name) for name in self.board.providers]
 
     def metrics(self) -> bytes:
         """Render all metrics in Prometheus' text format."""
         return self.metrics_registry.render(self._readings())
 
+    def _provider_facts(self) -> dict[ProviderName, ProviderFacts]:
+        live = {
+            view.name: ProviderFacts(
+                enabled=True, configured=True, circuit_breaker_state=view.breaker
+            )
+            for view in self.providers()
+        }
+        return {**self.left_out, **live}
+
     def _readings(self) -> Readings:
+        views = self.providers()
         return {
             catalog.RUNNING_CALLS: {(lane,): float(self.slots.running(lane)) for lane in Lane},
             catalog.WINDOW: {(lane,): float(self.in_flight.held(lane)) for lane in Lane},
             catalog.OLDEST_DELIVERY_AGE: {(): self.state.oldest_age_s()},
             catalog.GATE_DEPTH: {(): float(self.in_flight.gate.depth())},
             catalog.CONSUMER_LAG: self.state.lags(),
+            catalog.PROVIDER_BREAKER: {
+                (target.provider, target.model): _BREAKER_READINGS[state]
+                for target, state in self.board.breaker_states().items()
+            },
+            catalog.PROVIDER_RUNNING_CALLS: {(v.name,): float(v.in_flight) for v in views},
+            catalog.PROVIDER_WAITING_CALLS: {(v.name,): float(v.waiting) for v in views},
+            catalog.PROVIDER_ALLOWED_CALLS: {(v.name,): float(v.allowed) for v in views},
+            catalog.PROVIDER_PAUSED: {(v.name,): v.paused_s for v in views},
             catalog.PUBLISHER_BREAKER: {(): _BREAKER_READINGS[self.breaker.state]},
             catalog.LOOP_LAG: {(): self.state.loop_lag_s},
         }
+
+
+def left_out_providers(settings: Settings) -> dict[ProviderName, ProviderFacts]:
+    """Describe the providers that are not called, whether they are not wanted or lack a key."""
+    usable = usable_providers(settings)
+    return {
+        name: ProviderFacts(
+            enabled=is_enabled(settings, name),
+            configured=is_configured(settings, name),
+            circuit_breaker_state=BreakerState.CLOSED,
+        )
+        for name in ProviderName
+        if name not in usable
+    }

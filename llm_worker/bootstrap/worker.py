@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import faust
+import structlog
 from typing_extensions import override
 
 from llm_worker.adapters.cache.local import LocalOutcomes
@@ -18,31 +19,31 @@ from llm_worker.adapters.kafka.app import DeliveryApp
 from llm_worker.adapters.kafka.codec import KafkaCodec
 from llm_worker.adapters.kafka.inflight import InFlight
 from llm_worker.adapters.kafka.options import consumer_options, producer_line
-from llm_worker.adapters.kafka.ownership import GroupOwnership
 from llm_worker.adapters.kafka.publisher import KafkaPublisher
 from llm_worker.adapters.kafka.reply_topics import KafkaReplyTopics
 from llm_worker.adapters.kafka.state import WorkerState
-from llm_worker.adapters.providers.mock import MockBehaviour, MockProvider
 from llm_worker.adapters.telemetry.events import WorkerTelemetry
 from llm_worker.adapters.telemetry.logging import setup_logging
 from llm_worker.adapters.telemetry.metrics import Metrics
 from llm_worker.adapters.web.health import health_routes
-from llm_worker.application.orchestrator import Orchestrator
 from llm_worker.application.pipeline import Pipeline
-from llm_worker.application.ports import NoBudget, NoCache
 from llm_worker.application.slots import RunningSlots
 from llm_worker.bootstrap.connection import catalog, kafka_options
-from llm_worker.bootstrap.probe import WorkerProbe
-from llm_worker.contracts.vocabulary import Lane, ProviderName, TopicName
-from llm_worker.domain.breaker import CircuitBreaker
+from llm_worker.bootstrap.orchestrator import build_orchestrator, new_breaker, probing
+from llm_worker.bootstrap.probe import WorkerProbe, left_out_providers
+from llm_worker.bootstrap.routing import provider_warnings, routing_faults
+from llm_worker.contracts.vocabulary import Lane, TopicName
+from llm_worker.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from aiohttp.web import RouteDef
 
     from llm_worker.adapters.kafka.producers import ProducerLine
+    from llm_worker.application.orchestrator import Orchestrator
     from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.domain.breaker import CircuitBreaker
     from llm_worker.settings import Settings
 
 WINDOW_PER_SLOT = 10
@@ -50,9 +51,20 @@ WINDOW_PER_SLOT = 10
 WINDOW_AT_MOST = 4_000
 """Unacked deliveries whatever the number of calls: one that waits takes about 23 kB."""
 OUTCOME_MEMORY_BYTES = 24 * 1024 * 1024
+_log = structlog.get_logger(__name__)
 _EXIT_GRACE_S = 45.0
 _EXIT_FORCED = 75
 _COLLECT_AFTER = 20_000
+
+
+def load_worker_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings of a worker, which needs somebody to ask.
+
+    Raises:
+        SettingsError: with all faults, as `load_settings`, and those of providers and routing.
+    """
+    clock = SystemClock()
+    return load_settings(environ, checks=lambda settings: routing_faults(settings, clock))
 
 
 def run_worker(settings: Settings) -> int:
@@ -99,28 +111,20 @@ def build_worker(settings: Settings) -> DeliveryApp:
     clock, topics, metrics = SystemClock(), catalog(settings), Metrics()
     telemetry = WorkerTelemetry(metrics, clock)
     slots = RunningSlots(settings.max_in_flight, tuple(Lane))
-    own, breaker = producer_line(kafka_options(settings)), _breaker(settings)
-    publisher = KafkaPublisher(
-        own=own,
-        foreign=producer_line(kafka_options(settings)),
-        breaker=breaker,
-        clock=clock,
-        limits=topics.limits_on_broker(),
-        on_retry=metrics.publish_retried,
-    )
-
+    own, breaker = producer_line(kafka_options(settings)), new_breaker(settings)
+    publisher = _publisher(settings, topics, own, breaker, metrics)
     app = _app(
         settings,
         drain=lambda is_last: in_flight.drain(settings.drain_s, is_last=is_last),
-        closing=publisher.stop,
+        closing=lambda: _close(publisher, orchestrator),
         routes=lambda: health_routes(probe),
     )
-    orchestrator = _orchestrator(settings, app, slots, clock, telemetry)
+    orchestrator = build_orchestrator(settings, app, slots, clock, telemetry)
     pipeline = _pipeline(settings, topics, orchestrator, own, publisher, telemetry)
     in_flight = InFlight(
         handle=pipeline.handle,
         acks=app,
-        slots=slots,
+        waiting=orchestrator,
         window=max(
             settings.max_in_flight, min(settings.max_in_flight * WINDOW_PER_SLOT, WINDOW_AT_MOST)
         ),
@@ -133,13 +137,36 @@ def build_worker(settings: Settings) -> DeliveryApp:
         in_flight=in_flight,
         slots=slots,
         breaker=breaker,
+        board=orchestrator.board,
+        left_out=left_out_providers(settings),
         metrics_registry=metrics,
         environment=settings.environment,
     )
     consume_lanes(app, topics=topics, in_flight=in_flight, may_pull=publisher.ready)
     app.on_partitions_assigned.connect(in_flight.reopen)
     app.task(state.watch)
+    if settings.health.probe_interval_s > 0:
+        app.task(probing(app, orchestrator, settings.health.probe_interval_s))
+    for words in provider_warnings(settings):
+        _log.warning("provider_left_out", why=words)
     return app
+
+
+def _publisher(
+    settings: Settings,
+    topics: TopicCatalog,
+    own: ProducerLine,
+    breaker: CircuitBreaker,
+    metrics: Metrics,
+) -> KafkaPublisher:
+    return KafkaPublisher(
+        own=own,
+        foreign=producer_line(kafka_options(settings)),
+        breaker=breaker,
+        clock=SystemClock(),
+        limits=topics.limits_on_broker(),
+        on_retry=metrics.publish_retried,
+    )
 
 
 def _app(
@@ -184,26 +211,9 @@ def _state(
     )
 
 
-def _orchestrator(
-    settings: Settings,
-    app: DeliveryApp,
-    slots: RunningSlots,
-    clock: SystemClock,
-    telemetry: WorkerTelemetry,
-) -> Orchestrator:
-    return Orchestrator(
-        providers={ProviderName.MOCK: _mock(settings)},
-        default_provider=ProviderName.MOCK,
-        stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
-        slots=slots,
-        ownership=GroupOwnership(
-            app, session_timeout_s=settings.kafka.session_timeout_s, clock=clock
-        ),
-        cache=NoCache(),
-        budget=NoBudget(),
-        clock=clock,
-        telemetry=telemetry,
-    )
+async def _close(publisher: KafkaPublisher, orchestrator: Orchestrator) -> None:
+    await publisher.stop()
+    await asyncio.gather(*(each.aclose() for each in orchestrator.providers.values()))
 
 
 def _pipeline(
@@ -219,7 +229,7 @@ def _pipeline(
     return Pipeline(
         codec=KafkaCodec(
             topics=topics,
-            first_target=orchestrator.first_target(),
+            first_target=orchestrator.routes.first_target(),
             clock=clock,
             longest_s=settings.request_deadline_s,
         ),
@@ -235,23 +245,3 @@ def _pipeline(
         clock=clock,
         telemetry=telemetry,
     )
-
-
-def _breaker(settings: Settings) -> CircuitBreaker:
-    return CircuitBreaker(
-        failure_threshold=settings.breaker.failure_threshold,
-        recovery_timeout_s=settings.breaker.recovery_timeout_s,
-    )
-
-
-def _mock(settings: Settings) -> MockProvider:
-    mock = settings.providers.mock
-    behaviour = MockBehaviour(
-        seed=mock.seed,
-        error_rate=mock.error_rate,
-        malformed_rate=mock.malformed_rate,
-        position_bias=mock.position_bias,
-        latency_ms=mock.latency_ms,
-        journal=mock.journal,
-    )
-    return MockProvider(behaviour, default_model=mock.default_model, timeout_s=mock.timeout_s)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from llm_worker.settings.loading import SettingsError, load_settings
-from llm_worker.settings.model import (
-    BreakerSettings,
-    CacheSettings,
-    KafkaSettings,
-    LogSettings,
-    MockSettings,
-    ProvidersSettings,
-    Settings,
-    WebSettings,
-)
+from llm_worker.settings.model import KafkaSettings, RuleSettings, Settings
+from llm_worker.settings.names import variable_name
 from llm_worker.settings.page import settings_table
+from llm_worker.settings.providers import FlatPriceSettings, ProviderSettings, RemoteSettings
 
 __all__ = [
-    "BreakerSettings",
-    "CacheSettings",
+    "FlatPriceSettings",
     "KafkaSettings",
-    "LogSettings",
-    "MockSettings",
-    "ProvidersSettings",
+    "ProviderSettings",
+    "RemoteSettings",
+    "RuleSettings",
     "Settings",
     "SettingsError",
-    "WebSettings",
     "load_settings",
     "settings_table",
+    "variable_name",
 ]

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import (
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    TomlConfigSettingsSource,
+)
 
 from llm_worker.settings.model import Settings
 from llm_worker.settings.names import (
@@ -21,7 +26,7 @@ from llm_worker.settings.names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from pydantic_settings.sources import PydanticBaseSettingsSource
 
@@ -32,7 +37,11 @@ class SettingsError(Exception):
     """A setting cannot be used; the text names it and the remedy, and never holds a value."""
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    checks: Callable[[Settings], Iterable[str]] = lambda _settings: (),
+) -> Settings:
     """Read all settings; rising precedence: defaults, the TOML file, `.env`, the environment.
 
     `.env`, and `llm-worker.toml` unless `LLM_WORKER_CONFIG` names another, are looked for in the
@@ -40,6 +49,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     Args:
         environ: Stands for the environment of this process.
+        checks: Gives what is wrong with settings that are right each for itself, a line each. They
+            are told together with the faults of single settings, which have their default then.
 
     Raises:
         SettingsError: A name is unknown, two names of one setting differ, a value is out of its
@@ -48,11 +59,48 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     environment = os.environ if environ is None else environ  # noqa: TID251 -- its one reader
     given = _with_aliases_resolved({**_dotenv(), **environment})
     config = given.pop(CONFIG, None)
+    values = _laid_over(_from_toml(config)(), _from_environment(given)())
+    faults = []
     try:
-        return Settings(_build_sources=((_from_environment(given), _from_toml(config)), {}))
+        settings = _built(values)
     except ValidationError as error:
+        faults = list(_complaints(error))
+        settings = _without_faulty(values, error)
+    faults += checks(settings)
+    if faults:
         # Not chained: pydantic's own text holds the values, and one may be a secret.
-        raise SettingsError("\n".join(_complaints(error))) from None
+        raise SettingsError("\n".join(faults)) from None
+    return settings
+
+
+def _built(values: dict[str, Any]) -> Settings:
+    # Nothing else is looked at: not the environment, which pydantic-settings would read itself.
+    return Settings(_build_sources=((InitSettingsSource(Settings, values),), {}))
+
+
+def _laid_over(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    merged = lower | upper
+    for key in lower.keys() & upper.keys():
+        if isinstance(lower[key], dict) and isinstance(upper[key], dict):
+            merged[key] = _laid_over(lower[key], upper[key])
+    return merged
+
+
+def _without_faulty(values: dict[str, Any], error: ValidationError) -> Settings:
+    """Give the settings with those at fault at their defaults, so that the rest can be judged."""
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        _remove(values, fault["loc"])
+    return _built(values)
+
+
+def _remove(table: dict[str, Any], path: tuple[int | str, ...]) -> None:
+    """Remove the value that the path leads to, or the last one on the way that there is."""
+    key, rest = str(path[0]), path[1:]
+    inner = table.get(key)
+    if rest and isinstance(inner, dict) and rest[0] in inner:
+        _remove(inner, rest)
+    else:
+        table.pop(key, None)
 
 
 def _dotenv() -> dict[str, str]:
@@ -74,13 +122,13 @@ def _with_aliases_resolved(environment: Mapping[str, str]) -> dict[str, str]:
             _refuse_unknown(name, known)
             given[name] = value
     for variable in variables().values():
-        if variable.alias is None or variable.alias not in environment:
-            continue
-        value = environment[variable.alias]
-        if given.setdefault(variable.name, value) != value:
-            raise SettingsError(
-                f"{variable.name} and {variable.alias} are both set and differ: remove one"
-            )
+        for alias in variable.aliases:
+            if alias not in environment:
+                continue
+            value = environment[alias]
+            if given.setdefault(variable.name, value) != value:
+                names = [n for n in (variable.name, *variable.aliases) if n in environment]
+                raise SettingsError(f"{' and '.join(names)} are both set and differ: remove one")
     return given
 
 

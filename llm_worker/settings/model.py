@@ -2,70 +2,49 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FilePath,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-def _none_if_empty(value: object) -> object:
-    return None if value == "" else value
-
-
-_CommaSeparated = BeforeValidator(_split)
-_AnyCase = BeforeValidator(_upper)
-_EmptyIsNone = BeforeValidator(_none_if_empty)
-_Address = Annotated[str, StringConstraints(pattern=r"^[^\s/,]+:\d{1,5}$")]
-_OptionalFile = Annotated[FilePath | None, _EmptyIsNone]
+from llm_worker.contracts.vocabulary import Lane, ProviderName
+from llm_worker.domain.strategies import Strategy
+from llm_worker.settings.kinds import (
+    Address,
+    AnyCase,
+    CommaSeparated,
+    EmptyIsNone,
+    Group,
+    JsonText,
+    LowerCase,
+    OptionalFile,
+)
+from llm_worker.settings.providers import ProvidersSettings
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class KafkaSettings(_Group):
+class KafkaSettings(Group):
     """How to reach Kafka, and as whom."""
 
-    bootstrap_servers: Annotated[tuple[_Address, ...], _CommaSeparated] = Field(
+    bootstrap_servers: Annotated[tuple[Address, ...], CommaSeparated] = Field(
         default=("127.0.0.1:9092",), min_length=1, description="`host:port`, comma-separated."
     )
     security_protocol: Annotated[
-        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], _AnyCase
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], AnyCase
     ] = Field(default="PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
     sasl_mechanism: Annotated[
-        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, _AnyCase, _EmptyIsNone
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, AnyCase, EmptyIsNone
     ] = Field(default=None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; needed with SASL.")
-    sasl_username: Annotated[str | None, _EmptyIsNone] = Field(
+    sasl_username: Annotated[str | None, EmptyIsNone] = Field(
         default=None, description="Needed with SASL."
     )
-    sasl_password: Annotated[SecretStr | None, _EmptyIsNone] = Field(
+    sasl_password: Annotated[SecretStr | None, EmptyIsNone] = Field(
         default=None, description="Needed with SASL. Secret."
     )
-    ssl_cafile: _OptionalFile = Field(
+    ssl_cafile: OptionalFile = Field(
         default=None, description="PEM file of the authorities to trust; the system's without it."
     )
-    ssl_certfile: _OptionalFile = Field(default=None, description="PEM file of our certificate.")
-    ssl_keyfile: _OptionalFile = Field(
+    ssl_certfile: OptionalFile = Field(default=None, description="PEM file of our certificate.")
+    ssl_keyfile: OptionalFile = Field(
         default=None, description="PEM file of our certificate's key."
     )
     group: str = Field(
@@ -95,7 +74,7 @@ class KafkaSettings(_Group):
         return self
 
 
-class CacheSettings(_Group):
+class CacheSettings(Group):
     """Where known outcomes are kept."""
 
     redis_url: SecretStr = Field(
@@ -104,36 +83,70 @@ class CacheSettings(_Group):
     )
 
 
-class MockSettings(_Group):
-    """The provider that costs nothing and judges by a seed."""
+class RuleSettings(Group):
+    """One routing rule, as JSON or as a TOML table."""
 
-    error_rate: float = Field(
-        default=0.05, ge=0, le=1, description="Share of calls that fail, 0 to 1."
+    targets: Annotated[tuple[str, ...], CommaSeparated] = Field(min_length=1)
+    strategy: Annotated[Strategy | None, EmptyIsNone] = None
+    organization: str | None = None
+    model: str | None = None
+    lane: Lane | None = None
+    min_bytes: int = Field(default=0, ge=0)
+    max_bytes: int | None = Field(default=None, ge=0)
+
+
+class RoutingSettings(Group):
+    """Which targets a request goes to, and in which order."""
+
+    strategy: Annotated[Strategy, LowerCase] = Field(
+        default=Strategy.PRIORITY,
+        description="priority, round_robin, least_cost, least_latency or weighted_random.",
     )
-    seed: int = Field(default=42, description="Same seed and same request: same verdict.")
-    latency_ms: int = Field(default=0, ge=0, description="Milliseconds a call takes, 0 or more.")
-    malformed_rate: float = Field(
-        default=0, ge=0, le=1, description="Share of answers that are no verdict, 0 to 1."
+    default_provider: Annotated[ProviderName | None, LowerCase, EmptyIsNone] = Field(
+        default=None, description="Tried first; none: the enabled one of the lowest PRIORITY."
     )
-    position_bias: float = Field(
-        default=0, ge=-1, le=1, description="-1 (always the second essay) to 1 (always the first)."
+    fallback: Annotated[tuple[str, ...] | None, CommaSeparated] = Field(
+        default=None,
+        description="Tried after it in this order: `provider` or `provider/model`, "
+        "comma-separated; none: every other enabled one but the mock; empty: nobody.",
     )
-    timeout_s: float = Field(
-        default=30, gt=0, description="Seconds until a call is given up, above 0; below DRAIN_S."
+    rules: Annotated[tuple[RuleSettings, ...], JsonText] = Field(
+        default=(),
+        description="JSON list; the first that matches wins. Each has `targets` (as in FALLBACK) "
+        "and any of `strategy`, `organization` and `model` (glob patterns), `lane` (normal, bulk), "
+        "`min_bytes` and `max_bytes` (of the prompt).",
     )
-    default_model: str = Field(default="mock-judge-1", min_length=1, description="Model's name.")
-    journal: Annotated[Path | None, _EmptyIsNone] = Field(
-        default=None, description="File: every call appended as one JSON line; for tests."
+
+
+class RetrySettings(Group):
+    """How often and how soon to try again."""
+
+    attempts: int = Field(
+        default=4, ge=1, le=20, description="Calls for one request over all targets, 1 to 20."
+    )
+    backoff_s: float = Field(
+        default=0.5,
+        gt=0,
+        description="Seconds a target is left alone after a failure, at most: "
+        "a random part of it, doubled with each failure; above 0.",
+    )
+    backoff_max_s: float = Field(
+        default=20, gt=0, description="Seconds that it is never longer than, above 0."
     )
 
 
-class ProvidersSettings(_Group):
-    """Each provider's own settings."""
+class HealthSettings(Group):
+    """How providers are watched while nobody asks them."""
 
-    mock: MockSettings = MockSettings()
+    probe_interval_s: float = Field(
+        default=0,
+        ge=0,
+        description="Seconds between free calls to providers that are idle or whose circuit "
+        "breaker is open; 0: none.",
+    )
 
 
-class BreakerSettings(_Group):
+class BreakerSettings(Group):
     """When to stop calling what fails; of each provider and of the publisher."""
 
     failure_threshold: int = Field(
@@ -144,7 +157,7 @@ class BreakerSettings(_Group):
     )
 
 
-class WebSettings(_Group):
+class WebSettings(Group):
     """Where the worker answers HTTP."""
 
     host: str = Field(
@@ -153,13 +166,13 @@ class WebSettings(_Group):
     port: int = Field(default=8080, ge=0, le=65535, description="0 to 65535; 0 is any free port.")
 
 
-class LogSettings(_Group):
+class LogSettings(Group):
     """What is logged, to stderr."""
 
-    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _AnyCase] = Field(
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], AnyCase] = Field(
         default="INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL."
     )
-    format: Annotated[Literal["json", "console"] | None, _EmptyIsNone] = Field(
+    format: Annotated[Literal["json", "console"] | None, EmptyIsNone] = Field(
         default=None, description="json or console; none: json unless stderr is a terminal."
     )
 
@@ -182,7 +195,10 @@ class Settings(BaseSettings):
     use_mock_llm: bool = Field(
         default=False, description="true or false; true: every target becomes the mock."
     )
+    routing: RoutingSettings = RoutingSettings()
+    retry: RetrySettings = RetrySettings()
     breaker: BreakerSettings = BreakerSettings()
+    health: HealthSettings = HealthSettings()
     max_in_flight: int = Field(
         default=500,
         ge=2,
@@ -199,7 +215,7 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds from its arrival until a request is answered with TIMEOUT, above 0.",
     )
-    callback_patterns: Annotated[tuple[str, ...], _CommaSeparated] = Field(
+    callback_patterns: Annotated[tuple[str, ...], CommaSeparated] = Field(
         default=("huleedu.*",),
         min_length=1,
         description="Reply topics a request may name: glob patterns, comma-separated.",
@@ -209,13 +225,3 @@ class Settings(BaseSettings):
     environment: str = Field(
         default="development", min_length=1, description="Name of this installation, as reported."
     )
-
-    @model_validator(mode="after")
-    def _drains_longer_than_a_call(self) -> Self:
-        if self.providers.mock.timeout_s >= self.drain_s:
-            raise ValueError(
-                "LLM_WORKER_PROVIDERS__MOCK__TIMEOUT_S must be less than LLM_WORKER_DRAIN_S, so "
-                "that a running call can end before the drain does: lower the first or raise "
-                "the second"
-            )
-        return self

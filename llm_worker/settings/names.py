@@ -22,9 +22,13 @@ CONFIG = "LLM_WORKER_CONFIG"
 """Names the TOML file, so it cannot stand in it."""
 
 _ALSO_READ_FROM = {
-    "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": "KAFKA_BOOTSTRAP_SERVERS",
-    "LLM_WORKER_CACHE__REDIS_URL": "REDIS_URL",
-    "LLM_WORKER_USE_MOCK_LLM": "USE_MOCK_LLM",
+    "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": ("KAFKA_BOOTSTRAP_SERVERS",),
+    "LLM_WORKER_CACHE__REDIS_URL": ("REDIS_URL",),
+    "LLM_WORKER_USE_MOCK_LLM": ("USE_MOCK_LLM",),
+    "LLM_WORKER_PROVIDERS__ANTHROPIC__API_KEY": ("ANTHROPIC_API_KEY",),
+    "LLM_WORKER_PROVIDERS__OPENAI__API_KEY": ("OPENAI_API_KEY",),
+    "LLM_WORKER_PROVIDERS__GOOGLE__API_KEY": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "LLM_WORKER_PROVIDERS__OPENROUTER__API_KEY": ("OPENROUTER_API_KEY",),
 }
 
 # Kubernetes puts these into every pod beside a Service whose name begins with llm-worker.
@@ -36,14 +40,14 @@ class Variable:
     """One setting: its names in the environment, its dotted key in the TOML file."""
 
     name: str
-    alias: str | None
+    aliases: tuple[str, ...]
     key: str
     field: FieldInfo
 
     @property
     def names(self) -> str:
         """All its names in the environment, for a person."""
-        return f"{self.name} (or {self.alias})" if self.alias else self.name
+        return f"{self.name} (or {', '.join(self.aliases)})" if self.aliases else self.name
 
 
 @cache
@@ -69,5 +73,5 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Variable]:
             yield from _walk(field.annotation, here)
         else:
             name = variable_name(here)
-            alias = _ALSO_READ_FROM.get(name)
-            yield Variable(name=name, alias=alias, key=".".join(here), field=field)
+            aliases = _ALSO_READ_FROM.get(name, ())
+            yield Variable(name=name, aliases=aliases, key=".".join(here), field=field)

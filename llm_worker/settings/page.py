@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -11,7 +12,10 @@ from llm_worker.settings.names import variables
 if TYPE_CHECKING:
     from llm_worker.settings.names import Variable
 
-_HEAD = """\
+_OF_A_PROVIDER: Final = re.compile(r"(?<=PROVIDERS__)(?:SELF_HOSTED|[A-Z]+)(?=__)")
+_PROVIDER: Final = "<NAME>"
+
+_HEAD: Final = """\
 # Settings
 
 From lowest to highest: the defaults here, the TOML file, `.env` in the working directory, the
@@ -20,7 +24,20 @@ environment. The TOML file is `llm-worker.toml` in the working directory, or the
 `[kafka]`. A setting with a second name may be given under either; both and different is an error
 at start. So is an unknown `LLM_WORKER_` name; it suggests the nearest known one.
 
-This page is generated from `llm_worker/settings/model.py`.
+`<NAME>` stands for ANTHROPIC, OPENAI, GOOGLE, OPENROUTER, SELF_HOSTED or MOCK; the mock has no key,
+no base URL and no list of models.
+
+In the TOML file a routing rule is a table:
+
+```toml
+[[routing.rules]]
+targets = ["google/gemini-3.8-flash", "openai"]
+strategy = "least_cost"
+lane = "bulk"
+organization = "school-*"
+```
+
+This page is generated from `llm_worker/settings/`.
 
 | variable | default | unit and meaning | also read from |
 |---|---|---|---|
@@ -28,19 +45,29 @@ This page is generated from `llm_worker/settings/model.py`.
 
 
 def settings_table() -> str:
-    """Render docs/settings.md."""
-    return _HEAD + "".join(map(_row, variables().values()))
+    """Render docs/settings.md; what several providers have is told once."""
+    alike: dict[tuple[str, str, str | None], list[Variable]] = {}
+    for variable in variables().values():
+        row = (_general(variable.name), _shown(variable.field.default), variable.field.description)
+        alike.setdefault(row, []).append(variable)
+    return _HEAD + "".join(map(_row, alike.values()))
 
 
-def _row(variable: Variable) -> str:
-    alias = f"`{variable.alias}`" if variable.alias else ""
-    default = _shown(variable.field.default)
-    return f"| `{variable.name}` | {default} | {variable.field.description} | {alias} |\n"
+def _general(name: str) -> str:
+    return _OF_A_PROVIDER.sub(_PROVIDER, name)
+
+
+def _row(alike: list[Variable]) -> str:
+    first = alike[0]
+    name = first.name if len(alike) == 1 else _general(first.name)
+    aliases = ", ".join(f"`{alias}`" for variable in alike for alias in variable.aliases)
+    default = _shown(first.field.default)
+    return f"| `{name}` | {default} | {first.field.description} | {aliases} |\n"
 
 
 def _shown(default: object) -> str:
     match default:
-        case None | "":
+        case None | "" | ():
             return "none"
         case bool():
             return f"`{str(default).lower()}`"

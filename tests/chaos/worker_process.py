@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from typing_extensions import override
 
 from llm_worker.adapters.providers.mock import MockProvider
-from llm_worker.bootstrap import load_settings, worker
+from llm_worker.bootstrap import providers, worker
 
 if TYPE_CHECKING:
     from llm_worker.domain.outcome import Attempt
@@ -27,8 +27,10 @@ class StubbornProvider(MockProvider):
     """Hangs for ever over some requests, and does not let itself be cancelled."""
 
     @override
-    async def judge(self, request: ComparisonRequest, attempt: Attempt) -> Completion:
-        completion = await super().judge(request, attempt)
+    async def judge(
+        self, request: ComparisonRequest, attempt: Attempt, limit_s: float
+    ) -> Completion:
+        completion = await super().judge(request, attempt, limit_s)
         while (request.asked.essay_a or "").startswith(STUBBORN):
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(3600)
@@ -43,5 +45,5 @@ def _end_with_parent() -> NoReturn:
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if sys.argv[1:] == [STUBBORN]:
-        setattr(worker, "MockProvider", StubbornProvider)  # noqa: B010 - a stub, unknown to the types
-    raise SystemExit(worker.run_worker(load_settings()))
+        setattr(providers, "MockProvider", StubbornProvider)  # noqa: B010 - a stub, unknown to the types
+    raise SystemExit(worker.run_worker(worker.load_worker_settings()))

@@ -189,11 +189,6 @@ def test_sasl_without_its_credentials_is_an_error_that_names_them() -> None:
         load_settings(given)
 
 
-def test_call_that_could_outlast_the_drain_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="MOCK__TIMEOUT_S must be less than LLM_WORKER_DRAIN_S"):
-        load_settings({"LLM_WORKER_DRAIN_S": "30"})
-
-
 def test_secrets_are_in_no_error_and_no_text() -> None:
     given = {
         "LLM_WORKER_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",

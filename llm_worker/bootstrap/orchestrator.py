@@ -1,0 +1,93 @@
+"""From settings to what resolves requests: providers, their limits and breakers, the routing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llm_worker.adapters.kafka.ownership import GroupOwnership
+from llm_worker.application.backoff import Backoff
+from llm_worker.application.orchestrator import Orchestrator
+from llm_worker.application.ports import NoBudget, NoCache
+from llm_worker.application.prober import Prober
+from llm_worker.application.routes import Routes
+from llm_worker.application.switchboard import Switchboard
+from llm_worker.bootstrap.providers import (
+    build_provider,
+    limits_of,
+    own_settings,
+    usable_providers,
+)
+from llm_worker.bootstrap.routing import routing_of
+from llm_worker.contracts.vocabulary import ProviderName
+from llm_worker.domain.breaker import CircuitBreaker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from llm_worker.adapters.clock import SystemClock
+    from llm_worker.adapters.kafka.app import DeliveryApp
+    from llm_worker.adapters.telemetry.events import WorkerTelemetry
+    from llm_worker.application.slots import RunningSlots
+    from llm_worker.settings import Settings
+
+
+def build_orchestrator(
+    settings: Settings,
+    app: DeliveryApp,
+    slots: RunningSlots,
+    clock: SystemClock,
+    telemetry: WorkerTelemetry,
+) -> Orchestrator:
+    """Wire what resolves requests. Nothing is opened before the first call."""
+    providers = {name: build_provider(settings, name, clock) for name in usable_providers(settings)}
+    board = Switchboard(
+        providers=providers,
+        limits={name: limits_of(settings, name) for name in providers},
+        weights={name: own_settings(settings, name).weight for name in providers},
+        new_breaker=lambda: new_breaker(settings),
+        clock=clock,
+        telemetry=telemetry,
+    )
+    return Orchestrator(
+        providers=providers,
+        routes=Routes(
+            providers=providers,
+            routing=routing_of(settings),
+            stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
+        ),
+        board=board,
+        attempts_at_most=settings.retry.attempts,
+        backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),
+        slots=slots,
+        ownership=GroupOwnership(
+            app, session_timeout_s=settings.kafka.session_timeout_s, clock=clock
+        ),
+        cache=NoCache(),
+        budget=NoBudget(),
+        clock=clock,
+        telemetry=telemetry,
+    )
+
+
+def probing(
+    app: DeliveryApp, orchestrator: Orchestrator, interval_s: float
+) -> Callable[[], Awaitable[None]]:
+    """Give the task that probes idle and troubled providers until the app ends."""
+    prober = Prober(
+        providers=orchestrator.providers, board=orchestrator.board, interval_s=interval_s
+    )
+
+    async def probe_for_ever() -> None:
+        while not app.should_stop:
+            await app.sleep(interval_s)
+            await prober.probe_all()
+
+    return probe_for_ever
+
+
+def new_breaker(settings: Settings) -> CircuitBreaker:
+    """Make a circuit breaker, closed."""
+    return CircuitBreaker(
+        failure_threshold=settings.breaker.failure_threshold,
+        recovery_timeout_s=settings.breaker.recovery_timeout_s,
+    )
