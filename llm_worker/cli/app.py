@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": ("llm_worker.cli.demo", "Rank twelve sample essays on an embedded Kafka."),
     "dev": ("llm_worker.cli.processes", "Run broker, cache and worker on this machine."),
     "doctor": ("llm_worker.cli.doctor", "Check everything the worker needs; say what to do."),
+    "providers": ("llm_worker.cli.providers", "Show providers, models and prices; test one."),
     "schemas": ("llm_worker.cli.schemas", "Export the events' JSON Schemas, or check them."),
     "submit": ("llm_worker.cli.submit", "Send many requests from a file of JSON Lines."),
     "tail": ("llm_worker.cli.tail", "Follow events as they come."),

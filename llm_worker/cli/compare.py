@@ -99,9 +99,13 @@ def _show(result: LLMComparisonResultV1, files: dict[Winner, Path]) -> None:
         out.print(f"confidence      {result.confidence:.1f} of 5")
     elif result.error_detail is not None:
         detail = result.error_detail
-        out.print(f"[bold red]no verdict[/]: {detail.error_code}: {escape(detail.message)}")
+        # On one line, so that a name in it can be copied whole.
+        words = f"{detail.error_code}: {escape(detail.message)}"
+        out.print(f"[bold red]no verdict[/]: {words}", soft_wrap=True)
     cached = ", cached" if result.cached else ""
     out.print(f"judged by       {result.provider}, {escape(result.model)}{cached}")
     out.print(f"cost            {cost_of(result)}, {result.token_usage.total_tokens} tokens")
     out.print(f"time            {result.response_time_ms} ms, attempts: {result.attempts}")
+    for words in result.request_metadata.get("adjustments", ()):
+        out.print(f"adjusted        {escape(words)}", soft_wrap=True)
     out.print(f"correlation id  {result.correlation_id}")

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from llm_worker.adapters.clock import SystemClock
+from llm_worker.adapters.providers import anthropic, google, openai
+from llm_worker.adapters.providers.prices import PriceBook
 from llm_worker.cli.app import err, out
 from llm_worker.cli.connection import silence_kafka_logs
 from llm_worker.cli.progress import ComparisonProgress
@@ -22,10 +25,11 @@ from llm_worker.client.comparison import ComparisonClient
 from llm_worker.client.submission import Submission
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.topics import load_topics
-from llm_worker.contracts.vocabulary import Winner
+from llm_worker.contracts.vocabulary import ProviderName, Winner
 from llm_worker.dev.ranking import rank
 from llm_worker.dev.samples import load_essays, load_prompt
 from llm_worker.dev.stack import LocalStack
+from llm_worker.domain.verdict import Billing, Usage, total_cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +44,11 @@ _WORKER = {
     "LLM_WORKER_CACHE__REDIS_URL": "",
 }
 _JUSTIFICATIONS = 3
+_REAL_MODELS = (
+    (ProviderName.ANTHROPIC, anthropic.DEFAULT_MODEL),
+    (ProviderName.OPENAI, openai.DEFAULT_MODEL),
+    (ProviderName.GOOGLE, google.DEFAULT_MODEL),
+)
 
 
 def run_demo() -> None:
@@ -64,6 +73,7 @@ def run_demo() -> None:
         f"the mock is free; {time.monotonic() - started_s:.0f} s with everything.",
         soft_wrap=True,
     )
+    out.print(f"The same tokens would have cost {_real_costs(results)}.", soft_wrap=True)
     out.print("\n[bold]Where to look next[/]")
     out.print(_next_steps())
 
@@ -143,7 +153,25 @@ def _winner_and_loser(result: LLMComparisonResultV1) -> tuple[str, str]:
 def _failures(tally: Tally) -> str:
     if not tally.failed:
         return "none failed"
-    return f"{tally.failed} failed on purpose, as 5 % do with the mock ({tally.failures()})"
+    return f"{tally.failed} failed on purpose, as 5 % of the mock's calls do ({tally.failures()})"
+
+
+def _real_costs(results: Sequence[LLMComparisonResultV1]) -> str:
+    clock, costs = SystemClock(), []
+    for provider, model in _REAL_MODELS:
+        prices = PriceBook(provider, clock=clock)
+        cost_usd = total_cost(
+            Billing(cost_usd=prices.cost_usd(model, _usage_of(result))) for result in results
+        )
+        costs.append(
+            f"{'an unknown sum' if cost_usd is None else f'USD {cost_usd:.4f}'} with {model}"
+        )
+    return ", ".join(costs)
+
+
+def _usage_of(result: LLMComparisonResultV1) -> Usage:
+    used = result.token_usage
+    return Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens)
 
 
 def _next_steps() -> Table:

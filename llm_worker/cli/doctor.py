@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.markup import escape
@@ -16,16 +17,21 @@ from llm_worker import bootstrap
 from llm_worker.adapters.cache.probe import CacheUnreachableError, read_time
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.topics import ClusterError, compare_topics
+from llm_worker.bootstrap.providers import build_provider, usable_providers
+from llm_worker.bootstrap.routing import provider_warnings, routing_faults
 from llm_worker.cli.app import FAILED, out
+from llm_worker.contracts.vocabulary import ProviderName
+from llm_worker.domain.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from llm_worker.adapters.kafka.topic_state import TopicState
-    from llm_worker.application.ports import Clock
-    from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.application.ports import Clock, Provider
+    from llm_worker.bootstrap import Settings
 
 _CACHE_TIMEOUT_S: Final = 3.0
+_PROBE_LIMIT_S: Final = 10.0
 _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 
 
@@ -49,14 +55,12 @@ class Finding:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
 def doctor(*, as_json: bool) -> None:
-    """Check broker, topics, rights, Redis, provider keys and clock; say what to do.
+    """Check broker, topics, rights, providers and their keys, Redis and clock; say what to do.
 
-    Sends nothing into any topic. Exits 1 if there is a fault; a warning is none.
+    Sends nothing into any topic, and nothing that a provider bills. Exits 1 if there is a fault; a
+    warning is none.
     """
-    settings = bootstrap.load_settings()
-    options, catalog = bootstrap.kafka_options(settings), bootstrap.catalog(settings)
-    redis_url = settings.cache.redis_url.get_secret_value()
-    findings = asyncio.run(examine(options, catalog, redis_url))
+    findings = asyncio.run(examine(bootstrap.load_settings(), SystemClock()))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -65,18 +69,18 @@ def doctor(*, as_json: bool) -> None:
         raise SystemExit(FAILED)
 
 
-async def examine(
-    options: Mapping[str, Any], catalog: TopicCatalog, redis_url: str
-) -> list[Finding]:
-    """Make every check; at most about 15 seconds."""
-    return [
-        *await _examine_kafka(options, catalog),
-        _provider_finding(),
-        *await _examine_cache(redis_url, SystemClock()),
-    ]
+async def examine(settings: Settings, clock: Clock) -> list[Finding]:
+    """Make every check, all at once; at most about 15 seconds."""
+    found = await asyncio.gather(
+        _examine_kafka(settings),
+        _examine_providers(settings, clock),
+        _examine_cache(settings.cache.redis_url.get_secret_value(), clock),
+    )
+    return list(chain(*found))
 
 
-async def _examine_kafka(options: Mapping[str, Any], catalog: TopicCatalog) -> list[Finding]:
+async def _examine_kafka(settings: Settings) -> list[Finding]:
+    options, catalog = bootstrap.kafka_options(settings), bootstrap.catalog(settings)
     try:
         states = await compare_topics(options, catalog)
     except ClusterError as error:
@@ -121,9 +125,41 @@ def right_findings(states: Sequence[TopicState]) -> list[Finding]:
     return denied or [granted]
 
 
-def _provider_finding() -> Finding:
-    words = "this version has only the mock, which needs no key"
-    return Finding(check="provider keys", level=Level.OK, words=words)
+async def _examine_providers(settings: Settings, clock: Clock) -> list[Finding]:
+    usable = usable_providers(settings)
+    faults = [_of_providers(Level.FAULT, words) for words in routing_faults(settings, clock)]
+    # Where nobody is usable, that fault has named them.
+    left_out = provider_warnings(settings) if usable else ()
+    warnings = [_of_providers(Level.WARNING, words) for words in left_out]
+    probed = await asyncio.gather(
+        *(probe(build_provider(settings, name, clock)) for name in usable)
+    )
+    return [*faults, *warnings, *probed]
+
+
+async def probe(provider: Provider) -> Finding:
+    """Ask the provider something that costs nothing, and close it.
+
+    What may pass by itself is a warning, what needs a person (a wrong key, no credit) a fault.
+    """
+    try:
+        await provider.probe(_PROBE_LIMIT_S)
+    except ProviderError as error:
+        return _of_providers(Level.WARNING if error.is_retryable else Level.FAULT, error.message)
+    finally:
+        await provider.aclose()
+    words = _WITHOUT_KEY.get(provider.name, "answers, key accepted")
+    return _of_providers(Level.OK, f"{provider.name}: {words}")
+
+
+_WITHOUT_KEY: Final = {
+    ProviderName.SELF_HOSTED: "answers",
+    ProviderName.MOCK: "needs no key, and makes its verdicts up",
+}
+
+
+def _of_providers(level: Level, words: str) -> Finding:
+    return Finding(check="providers", level=level, words=words)
 
 
 async def _examine_cache(redis_url: str, clock: Clock) -> list[Finding]:

@@ -15,6 +15,7 @@ import click
 from llm_worker import bootstrap
 from llm_worker.cli.app import err
 from llm_worker.dev.cache import EmbeddedCache
+from llm_worker.dev.fake_providers.process import FakeProviders
 from llm_worker.dev.leashed import EmbeddedServerError, require_free
 from llm_worker.dev.stack import LocalStack
 
@@ -31,9 +32,9 @@ def worker() -> None:
     SIGTERM drains: no new requests, running calls end within LLM_WORKER_DRAIN_S, and what is not
     answered by then comes again to another worker.
     """
-    from llm_worker.bootstrap.worker import run_worker  # noqa: PLC0415 - dev does without Faust
+    from llm_worker.bootstrap import worker as built  # noqa: PLC0415 - dev does without Faust
 
-    raise SystemExit(run_worker(bootstrap.load_settings()))
+    raise SystemExit(built.run_worker(built.load_worker_settings()))
 
 
 @click.command()
@@ -43,32 +44,44 @@ def worker() -> None:
 @click.option(
     "--web-port", type=_PORT, default=8080, show_default=True, help="Port of the health pages."
 )
-def dev(*, kafka_port: int, web_port: int) -> None:
+@click.option(
+    "--fake-providers",
+    "with_fakes",
+    is_flag=True,
+    help="Ask a server on this machine that speaks the APIs of all providers, and that can be made "
+    "to fail.",
+)
+def dev(*, kafka_port: int, web_port: int, with_fakes: bool) -> None:
     """Run broker, cache and worker on this machine.
 
-    Nothing has to be installed beside `llm-worker[dev]`. Records live as long as the command:
-    Ctrl-C ends everything.
+    The mock judges unless a provider's key is set. Nothing has to be installed beside
+    `llm-worker[dev]`. Records live as long as the command: Ctrl-C ends everything.
     """
     settings = bootstrap.load_settings()
     _refuse_taken("--kafka-port", kafka_port)
     _refuse_taken("--web-port", web_port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _run_stack(settings, kafka_port=kafka_port, web_port=web_port)
+        _run_stack(settings, kafka_port=kafka_port, web_port=web_port, with_fakes=with_fakes)
     except KeyboardInterrupt:
         err.print("stopped")
 
 
-def _run_stack(settings: Settings, *, kafka_port: int, web_port: int) -> None:
+def _run_stack(settings: Settings, *, kafka_port: int, web_port: int, with_fakes: bool) -> None:
     with ExitStack() as running:
         directory = Path(running.enter_context(TemporaryDirectory(prefix="llm-worker-dev-")))
         cache = running.enter_context(EmbeddedCache(directory / "cache"))
+        fakes = running.enter_context(FakeProviders(directory / "fakes")) if with_fakes else None
         stack = running.enter_context(
             LocalStack(
                 directory,
                 catalog=bootstrap.catalog(settings),
                 # Under its other name too, or an inherited REDIS_URL would contradict.
-                environment={"LLM_WORKER_CACHE__REDIS_URL": cache.url, "REDIS_URL": cache.url},
+                environment={
+                    "LLM_WORKER_CACHE__REDIS_URL": cache.url,
+                    "REDIS_URL": cache.url,
+                    **(fakes.environment if fakes else _judges(settings)),
+                },
                 inherit_environment=True,
                 kafka_port=kafka_port,
                 web_port=web_port,
@@ -76,7 +89,23 @@ def _run_stack(settings: Settings, *, kafka_port: int, web_port: int) -> None:
             )
         )
         click.echo(_welcome(stack, settings))
+        if fakes is not None:
+            click.echo(_how_to_break(fakes))
         Event().wait()
+
+
+def _judges(settings: Settings) -> dict[str, str]:
+    """Let the mock judge where nobody else can."""
+    from llm_worker.bootstrap.providers import usable_providers  # noqa: PLC0415 - with prices
+
+    return {} if usable_providers(settings) else {"LLM_WORKER_PROVIDERS__MOCK__ENABLED": "true"}
+
+
+def _how_to_break(fakes: FakeProviders) -> str:
+    return dedent(f"""
+        Providers  {fakes.url}, all of them; make one fail, and well again:
+          curl {fakes.url}/_control/anthropic -d '{{"always": {{"kind": "overloaded"}}}}'
+          curl {fakes.url}/_control/anthropic -d '{{"always": {{"kind": "verdict"}}}}'""")
 
 
 def _refuse_taken(option: str, port: int) -> None:

@@ -53,13 +53,13 @@ class Tally:
             "errors": {str(code): count for code, count in self.errors.items()},
             "cached": self.cached,
             "tokens": self.tokens,
-            "known_cost_usd": _plain(self.known_cost_usd),
+            "known_cost_usd": plain_usd(self.known_cost_usd),
             "unknown_costs": self.unknown_costs,
         }
 
     def cost(self) -> str:
         """Say what it cost."""
-        known = f"USD {_plain(self.known_cost_usd)}"
+        known = f"USD {plain_usd(self.known_cost_usd)}"
         if not self.unknown_costs:
             return known
         if self.unknown_costs == self.answered:
@@ -71,7 +71,8 @@ class Tally:
         return ", ".join(f"{count} {code}" for code, count in self.errors.most_common())
 
 
-def _plain(usd: Decimal) -> str:
+def plain_usd(usd: Decimal) -> str:
+    """Write a sum out, without an exponent and without zeros at its end."""
     return f"{usd.normalize():f}"
 
 

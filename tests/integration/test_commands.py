@@ -30,7 +30,14 @@ TIMEOUT_S = 60
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     settings = {
         "LLM_WORKER_CACHE__REDIS_URL": "",
+        "LLM_WORKER_PROVIDERS__MOCK__ENABLED": "true",
         "LLM_WORKER_PROVIDERS__MOCK__ERROR_RATE": "0.2",
+        "LLM_WORKER_RETRY__ATTEMPTS": "1",
+        "LLM_WORKER_ROUTING__DEFAULT_PROVIDER": "mock",
+        "LLM_WORKER_ROUTING__FALLBACK": "",
+        # Nobody is there, and nobody asks.
+        "LLM_WORKER_PROVIDERS__SELF_HOSTED__BASE_URL": "http://127.0.0.1:1/v1",
+        "LLM_WORKER_PROVIDERS__SELF_HOSTED__DEFAULT_MODEL": "llama-3",
     }
     with LocalStack(
         tmp_path_factory.mktemp("stack"),
@@ -97,6 +104,16 @@ def test_compare_fails_without_a_verdict() -> None:
 
     assert shown.exit_code == 1
     assert "no verdict" in shown.stdout
+
+
+def test_compare_with_a_wrong_model_names_the_nearest_and_the_remedy() -> None:
+    shown = run("compare", *write_essays(), "--provider", "self_hosted", "--model", "lama-3")
+
+    [words] = [line for line in shown.stdout.splitlines() if line.startswith("no verdict: ")]
+    assert shown.exit_code == 1
+    assert "INVALID_REQUEST: model_override 'lama-3' is no model of self_hosted" in words
+    assert "nearest: llama-3" in words
+    assert "LLM_WORKER_PROVIDERS__<NAME>__MODELS" in words
 
 
 @pytest.mark.parametrize("lane", ["normal", "bulk"])

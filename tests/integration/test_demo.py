@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 ESSAYS = 12
 TIMEOUT_S = 170
+REAL_MODELS = {"claude-haiku-5-5", "gpt-6-luna", "gemini-3.8-flash"}
 MOMENTS = {
     "Kafka starts": "starting Apache Kafka",
     "the worker starts": "starting the worker",
@@ -50,6 +52,10 @@ def test_demo_ranks_the_essays_and_leaves_nothing_behind(
     assert shown.count("of 5: Essay") == 3
     assert "verdicts, " in shown
     assert "USD 0: the mock is free" in shown
+    [real] = re.findall(r"^The same tokens would have cost .+$", shown, re.MULTILINE)
+    costs = {model: usd for usd, model in re.findall(r"USD ([\d.]+) with ([\w.-]+\w)", real)}
+    assert costs.keys() == REAL_MODELS
+    assert all(float(usd) > 0 for usd in costs.values())
     assert "compare A.txt B.txt" in shown
     assert_gone(seen, tmp_path)
 

@@ -28,6 +28,7 @@ def _settings(
     monkeypatch.setenv("LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     monkeypatch.setenv("LLM_WORKER_KAFKA__TOPIC_PREFIX", f"{uuid4().hex}.")
     monkeypatch.setenv("LLM_WORKER_CACHE__REDIS_URL", cache_server.url)
+    monkeypatch.setenv("LLM_WORKER_USE_MOCK_LLM", "true")
 
 
 def test_dry_run_then_create_then_check_and_doctor() -> None:

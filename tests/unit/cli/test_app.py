@@ -35,6 +35,18 @@ def test_help_lists_every_command_and_imports_none() -> None:
         assert line in shown.stdout
 
 
+@pytest.mark.parametrize("name", ["compare", "submit", "tail", "topics", "worker"])
+def test_command_that_prices_nothing_imports_no_prices(name: str) -> None:
+    code = (
+        "import sys\n"
+        "from llm_worker.cli.app import cli\n"
+        f"cli(['{name}', '--help'], standalone_mode=False)\n"
+        "sys.exit(any(module.startswith('genai_prices') for module in sys.modules))\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)  # noqa: S603 - our own code
+    assert shown.returncode == 0, shown.stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_found_and_has_a_help_of_its_own(name: str) -> None:
     shown = CliRunner().invoke(cli, [name, "--help"], prog_name="llm-worker")

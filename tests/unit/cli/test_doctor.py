@@ -11,14 +11,27 @@ from click.testing import CliRunner
 from llm_worker.adapters.kafka.topic_metadata import Right
 from llm_worker.adapters.kafka.topic_state import FoundTopic, Presence, compare_topic
 from llm_worker.cli.app import cli
-from llm_worker.cli.doctor import Level, clock_finding, right_findings, topic_findings
+from llm_worker.cli.doctor import Level, clock_finding, probe, right_findings, topic_findings
 from llm_worker.contracts.topics import load_topics
-from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.contracts.vocabulary import ProviderName, TopicName
+from llm_worker.domain.errors import (
+    AuthenticationFailedError,
+    ProviderDownError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    UnreachableError,
+)
+from tests.support.builders import completion_of
+from tests.support.environment import forget_settings
+from tests.support.fakes import FakeProvider
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from llm_worker.adapters.kafka.topic_state import TopicState
+
+    Findings = list[tuple[str, str, str]]
 
 _NAME = TopicName.COMPARISON_RESULT
 _WANTED = load_topics()[_NAME]
@@ -86,22 +99,108 @@ def test_clock_that_nothing_can_be_compared_with_says_so() -> None:
     assert clock_finding(None).words.startswith("not checked")
 
 
-def test_unreachable_broker_is_a_fault_and_missing_redis_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [
+        (AuthenticationFailedError("openai does not know the key"), Level.FAULT),
+        (QuotaExhaustedError("openai has no credit left"), Level.FAULT),
+        (UnreachableError("openai takes no connection"), Level.WARNING),
+        (ProviderDownError("openai is overloaded"), Level.WARNING),
+        (RateLimitedError("openai limits the rate"), Level.WARNING),
+    ],
+)
+async def test_provider_that_does_not_answer_is_a_fault_only_if_it_takes_a_person(
+    error: Exception, level: Level
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    provider = FakeProvider(None, name=ProviderName.OPENAI, probe_error=error)
+
+    finding = await probe(provider)
+
+    assert (finding.level, finding.words) == (level, str(error))
+    assert provider.is_closed
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (ProviderName.GOOGLE, "google: answers, key accepted"),
+        (ProviderName.SELF_HOSTED, "self_hosted: answers"),
+        (ProviderName.MOCK, "mock: needs no key, and makes its verdicts up"),
+    ],
+)
+async def test_provider_that_answers_is_good_and_nothing_is_bought(
+    name: ProviderName, words: str
+) -> None:
+    provider = FakeProvider(completion_of(), name=name)
+
+    finding = await probe(provider)
+
+    assert (finding.check, finding.level, finding.words) == ("providers", Level.OK, words)
+    assert (provider.probes, provider.calls, provider.is_closed) == (1, [], True)
+
+
+@pytest.fixture
+def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Findings]]:
+    """Run the doctor where there is neither broker nor Redis."""
+    forget_settings(monkeypatch, tmp_path)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         monkeypatch.setenv("LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS", address)
         monkeypatch.setenv("LLM_WORKER_CACHE__REDIS_URL", f"redis://:hunter2@{address}/0")
-        result = CliRunner().invoke(cli, ["doctor", "--json"])
-    assert result.exit_code == 1
-    levels = {finding["check"]: finding["level"] for finding in json.loads(result.stdout)}
-    assert levels == {
-        "broker": "fault",
-        "provider keys": "ok",
-        "Redis": "warning",
-        "clock": "ok",
-    }
-    assert "hunter2" not in result.output
+
+        def run() -> Findings:
+            shown = CliRunner().invoke(cli, ["doctor", "--json"])
+            assert shown.exit_code == 1
+            assert "hunter2" not in shown.output
+            return [
+                (found["check"], found["level"], found["words"])
+                for found in json.loads(shown.stdout)
+            ]
+
+        yield run
+
+
+def test_unreachable_broker_is_a_fault_and_missing_redis_a_warning(
+    examined: Callable[[], Findings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_WORKER_USE_MOCK_LLM", "true")
+
+    assert [found[:2] for found in examined()] == [
+        ("broker", "fault"),
+        ("providers", "ok"),
+        ("Redis", "warning"),
+        ("clock", "ok"),
+    ]
+
+
+def test_nobody_to_ask_is_one_fault_with_its_remedy(
+    examined: Callable[[], Findings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [nobody] = of_providers(examined())
+    assert nobody[0] == "fault"
+    assert "no provider is enabled: set one's key (ANTHROPIC_API_KEY" in nobody[1]
+
+    monkeypatch.setenv("LLM_WORKER_PROVIDERS__OPENAI__ENABLED", "true")
+    [keyless] = of_providers(examined())
+    assert keyless[0] == "fault"
+    assert "set LLM_WORKER_PROVIDERS__OPENAI__API_KEY" in keyless[1]
+
+
+def test_missing_key_is_a_warning_and_every_routing_fault_a_fault(
+    examined: Callable[[], Findings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLM_WORKER_PROVIDERS__MOCK__ENABLED", "true")
+    monkeypatch.setenv("LLM_WORKER_PROVIDERS__OPENAI__ENABLED", "true")
+    monkeypatch.setenv("LLM_WORKER_ROUTING__FALLBACK", "acme,google")
+
+    levels, words = zip(*of_providers(examined()), strict=True)
+
+    assert levels == ("fault", "fault", "warning", "ok")
+    assert "acme names no provider" in words[0]
+    assert "google is not enabled: set LLM_WORKER_PROVIDERS__GOOGLE__API_KEY" in words[1]
+    assert "openai is left out: set LLM_WORKER_PROVIDERS__OPENAI__API_KEY" in words[2]
+
+
+def of_providers(findings: Findings) -> list[tuple[str, str]]:
+    return [(level, words) for check, level, words in findings if check == "providers"]

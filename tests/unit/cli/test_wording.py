@@ -2,19 +2,11 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from llm_worker.cli.wording import Tally, cost_of, one_line
-from llm_worker.contracts.result import LLMComparisonResultV1
-
-GOLDEN = Path(__file__).parents[2] / "schemas" / "golden" / "LLMComparisonResultV1"
-
-
-def golden(name: str, **changes: object) -> LLMComparisonResultV1:
-    wire = json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))["wire"]
-    return LLMComparisonResultV1.model_validate(wire | changes)
+from tests.support.results import golden_result as golden
 
 
 @pytest.fixture
