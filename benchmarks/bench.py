@@ -13,7 +13,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.load import request
-from benchmarks.loops.job import Answer, Job
+from benchmarks.loops.job import Answer, Call, Job
 from benchmarks.subject import running
 from benchmarks.yardstick import Yardstick, yardstick_in
 from llm_worker.adapters.kafka.topics import create_topics
@@ -23,10 +23,11 @@ from llm_worker.contracts.vocabulary import Lane, TopicName
 from llm_worker.dev.leashed import free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from benchmarks.subject import Subject
+    from llm_worker.dev.fake_providers.process import FakeProviders
 
 WRITTEN = (
     TopicName.REQUEST_STARTED,
@@ -37,6 +38,11 @@ WRITTEN = (
 """What our worker writes for a request that succeeds, in its order."""
 WINDOW_PER_LANE = WINDOW_PER_SLOT // len(Lane)
 """Requests that one lane of our worker holds at most, per running slot."""
+MOCK = {
+    "LLM_WORKER_PROVIDERS__MOCK__ENABLED": "true",
+    "LLM_WORKER_PROVIDERS__MOCK__ERROR_RATE": "0",
+}
+"""Environment of a worker that asks the mock, which never fails here."""
 
 
 class Loop(StrEnum):
@@ -57,6 +63,7 @@ class Bench:
     consumer: AIOKafkaConsumer
     producer: AIOKafkaProducer
     yardstick: Yardstick
+    fakes: FakeProviders
     answers: list[Answer] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -93,24 +100,44 @@ class Bench:
             with self.worker(topics, slots=slots, LOG__LEVEL=level) as (subject, _):
                 yield subject
             return
+        module = f"benchmarks.loops.{'bare' if loop is Loop.BARE else 'faust_bare'}"
+        with self.answering(module, topics, in_flight=in_flight, answers=self.answers) as subject:
+            yield subject
+
+    @contextmanager
+    def answering(
+        self,
+        module: str,
+        topics: TopicCatalog,
+        *,
+        in_flight: int,
+        answers: Iterable[Answer],
+        call: Call | None = None,
+    ) -> Iterator[Subject]:
+        """Run a loop that does as its job says."""
         job = Job(
             bootstrap_servers=self.bootstrap_servers,
             group=f"bench-{uuid4()}",
             topic=topics.on_broker(TopicName.COMPARISON_REQUESTED),
             in_flight=in_flight,
-            answers=[_prefixed(answer, topics.prefix) for answer in self.answers],
+            answers=[_prefixed(answer, topics.prefix) for answer in answers],
+            call=call,
         )
         path = self.directory / f"{job.group}.json"
         job.write(path)
-        module = f"benchmarks.loops.{'bare' if loop is Loop.BARE else 'faust_bare'}"
         with running(module, log=path.with_suffix(".log"), arguments=[str(path)]) as subject:
             yield subject
 
     @contextmanager
     def worker(
-        self, topics: TopicCatalog, *, slots: int, **settings: str
+        self,
+        topics: TopicCatalog,
+        *,
+        slots: int,
+        providers: Mapping[str, str] = MOCK,
+        **settings: str,
     ) -> Iterator[tuple[Subject, str]]:
-        """Run our worker with the mock, which never fails here; give it and its address."""
+        """Run our worker; give it and its address. `providers` is environment."""
         [port] = free_ports(1)
         group = f"bench-{uuid4()}"
         chosen = {
@@ -118,27 +145,25 @@ class Bench:
             "KAFKA__GROUP": group,
             "KAFKA__TOPIC_PREFIX": topics.prefix,
             "CACHE__REDIS_URL": "",
-            "PROVIDERS__MOCK__ERROR_RATE": "0",
             "MAX_IN_FLIGHT": str(slots),
             "WEB__PORT": str(port),
             "LOG__LEVEL": "WARNING",
             "LOG__FORMAT": "json",
         } | settings
-        env: Mapping[str, str] = {f"LLM_WORKER_{name}": value for name, value in chosen.items()}
+        env = {f"LLM_WORKER_{name}": value for name, value in chosen.items()} | dict(providers)
         log = self.directory / f"{group}.log"
         with running("benchmarks.loops.worker", log=log, env=env) as subject:
             yield subject, f"http://127.0.0.1:{port}"
 
-    async def learn_answers(self) -> None:
-        """Run our worker on one request and remember what it writes, for the other loops."""
+    async def written(self, providers: Mapping[str, str], *, essay_bytes: int) -> list[Answer]:
+        """Run our worker on one request and give what it writes, for other loops to write."""
         topics = await self.topics("answers")
-        await self.fill(topics, TopicName.COMPARISON_REQUESTED, 1, essay_bytes=1_000)
-        with self.worker(topics, slots=10) as (subject, _):
+        await self.fill(topics, TopicName.COMPARISON_REQUESTED, 1, essay_bytes=essay_bytes)
+        with self.worker(topics, slots=10, providers=providers) as (subject, _):
             while not await self.results(topics):
                 subject.check()
                 await asyncio.sleep(0.1)
-        for name in WRITTEN:
-            self.answers.append(await self._answer(topics, name))
+        return [await self._answer(topics, name) for name in WRITTEN]
 
     async def _answer(self, topics: TopicCatalog, name: TopicName) -> Answer:
         topic = topics.on_broker(name)
@@ -152,8 +177,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench_on(bootstrap_servers: str, directory: Path) -> AsyncIterator[Bench]:
-    """Open a bench on a running broker."""
+async def bench_on(
+    bootstrap_servers: str, directory: Path, fakes: FakeProviders
+) -> AsyncIterator[Bench]:
+    """Open a bench on a running broker, with running fake providers."""
     async with AsyncExitStack() as stack:
         yardstick = await stack.enter_async_context(yardstick_in(directory))
         bench = Bench(
@@ -164,10 +191,11 @@ async def bench_on(bootstrap_servers: str, directory: Path) -> AsyncIterator[Ben
                 bootstrap_servers=bootstrap_servers, linger_ms=5, max_batch_size=256 * 1024
             ),
             yardstick=yardstick,
+            fakes=fakes,
         )
         await stack.enter_async_context(bench.consumer)
         await stack.enter_async_context(bench.producer)
-        await bench.learn_answers()
+        bench.answers.extend(await bench.written(MOCK, essay_bytes=1_000))
         yield bench
 
 

@@ -1,4 +1,4 @@
-"""Where the time of the worker goes, beside Faust alone: by library and by function."""
+"""Where the time of the worker goes, beside a bare loop: by library and by function."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.bench import Loop
+from benchmarks.over_http import OverHttp
 from benchmarks.report import Section
 from benchmarks.window import measure_for
 from llm_worker.contracts.vocabulary import TopicName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from benchmarks.bench import Bench
     from benchmarks.report import Figure
+    from benchmarks.subject import Subject
     from llm_worker.contracts.topics import TopicCatalog
 
+    Running = Callable[[TopicCatalog], AbstractContextManager[Subject]]
+
 _IN_FLIGHT = 50
+_ESSAY_BYTES = 1_000
 _REQUESTS = 100_000
 _SETTLE_S, _SECONDS = 4, 10
 _SAMPLES_PER_S = 250
@@ -57,33 +63,56 @@ class Profile:
         return total
 
 
-async def profile_loops(bench: Bench, tell: Callable[[str], None]) -> dict[str, Section]:
-    """Profile Faust alone and the worker over the same requests."""
+async def profile_mock(bench: Bench, tell: Callable[[str], None]) -> dict[str, Section]:
+    """Profile Faust alone and the worker with the mock over the same requests."""
+
+    def running(loop: Loop) -> Running:
+        return lambda topics: bench.running(loop, topics, in_flight=_IN_FLIGHT)
+
+    return await _profile_both(bench, running(Loop.WORKER), ("b", running(Loop.FAUST)), tell)
+
+
+async def profile_http(bench: Bench, tell: Callable[[str], None]) -> dict[str, Section]:
+    """Profile the bare loop over HTTP and the worker over the same requests."""
+    loops = await OverHttp.on(bench, calls=_IN_FLIGHT, essay_bytes=_ESSAY_BYTES)
+    return await _profile_both(bench, loops.worker, ("d", loops.bare), tell)
+
+
+PROFILES = {"mock": profile_mock, "http": profile_http}
+"""By what answers."""
+
+
+async def _profile_both(
+    bench: Bench, worker: Running, beside: tuple[str, Running], tell: Callable[[str], None]
+) -> dict[str, Section]:
     if shutil.which("py-spy", path=str(Path(sys.executable).parent)) is None:
         sys.exit("py-spy is not installed here: run `make test` once, or pip install py-spy")
     topics = await bench.topics("profile")
-    await bench.fill(topics, TopicName.COMPARISON_REQUESTED, _REQUESTS, essay_bytes=1_000)
-    tell("profile: Faust alone")
-    faust = await _profile(bench, topics, Loop.FAUST)
+    await bench.fill(topics, TopicName.COMPARISON_REQUESTED, _REQUESTS, essay_bytes=_ESSAY_BYTES)
+    letter, bare = beside
+    tell(f"profile: loop {letter}")
+    others = await _profile(bench, topics, bare)
     tell("profile: the worker")
-    worker = await _profile(bench, topics, Loop.WORKER)
+    ours = await _profile(bench, topics, worker)
+
+    def compared(title: str, by: Callable[[Profile], Counter[str]]) -> Section:
+        return _compare(title, by(ours), by(others), letter)
+
     return {
-        "libraries": _compare("By library, own time", worker.own(_library), faust.own(_library)),
-        "own": _compare("By function, own time", worker.own(_function), faust.own(_function)),
-        "inclusive": _compare(
-            "By function, with what it calls",
-            worker.inclusive(_function),
-            faust.inclusive(_function),
+        "libraries": compared("By library, own time", lambda each: each.own(_library)),
+        "own": compared("By function, own time", lambda each: each.own(_function)),
+        "inclusive": compared(
+            "By function, with what it calls", lambda each: each.inclusive(_function)
         ),
     }
 
 
-async def _profile(bench: Bench, topics: TopicCatalog, loop: Loop) -> Profile:
-    with bench.running(loop, topics, in_flight=_IN_FLIGHT) as subject:
+async def _profile(bench: Bench, topics: TopicCatalog, running: Running) -> Profile:
+    with running(topics) as subject:
         await asyncio.sleep(_SETTLE_S)
         window = await measure_for(bench, subject, topics, seconds=_SETTLE_S)
         # The profiler slows its subject down, so the cost comes from before it looked.
-        raw = bench.directory / f"{loop[0]}.raw"
+        raw = bench.directory / f"{subject.pid}.raw"
         await _record(raw, subject.pid)
         return _read(raw, window.cpu_us)
 
@@ -110,9 +139,9 @@ def _read(output: Path, cpu_us: float) -> Profile:
     return Profile({stack: count / total * cpu_us for stack, count in counted.items()})
 
 
-def _compare(title: str, worker: Counter[str], faust: Counter[str]) -> Section:
+def _compare(title: str, worker: Counter[str], bare: Counter[str], letter: str) -> Section:
     rows: list[dict[str, Figure]] = [
-        {"": name, "c us": cost, "b us": faust[name], "c - b": cost - faust[name]}
+        {"": name, "worker": cost, letter: bare[name], "more": cost - bare[name]}
         for name, cost in worker.most_common(_SHOWN)
     ]
     return Section(

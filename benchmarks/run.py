@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 import orjson
 
 from benchmarks.bench import bench_on
+from benchmarks.parts.adapters import AdapterPlan, measure_adapters
 from benchmarks.parts.cpu import CpuPlan, measure_cpu
 from benchmarks.parts.growth import GrowthPlan, measure_growth
+from benchmarks.parts.http import HttpPlan, measure_http
 from benchmarks.parts.memory import MemoryPlan, measure_memory
+from benchmarks.parts.orchestrator import OrchestratorPlan, measure_orchestrator
 from benchmarks.parts.startup import measure_startup
-from benchmarks.profiling import profile_loops
+from benchmarks.profiling import PROFILES
 from benchmarks.report import machine, put_into, render
 from benchmarks.subject import watch_from_the_side
+from llm_worker.dev.fake_providers.process import FakeProviders
 from llm_worker.dev.kafka import EmbeddedKafka
 
 if TYPE_CHECKING:
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
     from benchmarks.report import Section
 
-PARTS = ("cpu", "memory", "startup", "growth")
+PARTS = ("cpu", "http", "adapters", "orchestrator", "memory", "startup", "growth")
 
 
 def main() -> None:
@@ -41,8 +45,8 @@ def main() -> None:
     watch_from_the_side()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory)
-        with EmbeddedKafka(path / "kafka") as kafka:
-            sections = asyncio.run(_measure(kafka.bootstrap_servers, path, asked))
+        with EmbeddedKafka(path / "kafka") as kafka, FakeProviders(path / "fakes") as fakes:
+            sections = asyncio.run(_measure(kafka, fakes, path, asked))
     _report(sections, asked)
 
 
@@ -53,16 +57,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes and one round")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into it")
-    parser.add_argument("--profile", action="store_true", help="where the time goes, by py-spy")
+    parser.add_argument("--profile", choices=PROFILES, help="where the time goes, by py-spy")
     return parser.parse_args()
 
 
 async def _measure(
-    bootstrap_servers: str, directory: Path, asked: argparse.Namespace
+    kafka: EmbeddedKafka, fakes: FakeProviders, directory: Path, asked: argparse.Namespace
 ) -> dict[str, Section]:
-    async with bench_on(bootstrap_servers, directory) as bench:
+    async with bench_on(kafka.bootstrap_servers, directory, fakes) as bench:
         if asked.profile:
-            return await profile_loops(bench, _tell)
+            return await PROFILES[asked.profile](bench, _tell)
         parts = _parts(bench, asked)
         return {name: await parts[name]() for name in asked.only or PARTS}
 
@@ -70,6 +74,9 @@ async def _measure(
 def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Awaitable[Section]]]:
     quick, rounds = asked.quick, 1 if asked.quick else asked.rounds
     cpu = CpuPlan(rounds=rounds, comparisons=1_500 if quick else 3_000)
+    http = HttpPlan(rounds=rounds, comparisons=1_500 if quick else 3_000)
+    adapters = AdapterPlan(rounds=rounds, calls=1_000 if quick else 2_000)
+    orchestrator = OrchestratorPlan(rounds=rounds, requests=10_000 if quick else 30_000)
     memory = MemoryPlan(slots=2_000, seconds=15 if quick else 60)
     growth = GrowthPlan(
         rounds=rounds,
@@ -79,6 +86,9 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
     )
     return {
         "cpu": lambda: measure_cpu(bench, cpu, _tell),
+        "http": lambda: measure_http(bench, http, _tell),
+        "adapters": lambda: measure_adapters(bench, adapters, _tell),
+        "orchestrator": lambda: measure_orchestrator(bench, orchestrator, _tell),
         "memory": lambda: measure_memory(bench, memory, _tell),
         "startup": lambda: measure_startup(bench, max(rounds, 3), _tell),
         "growth": lambda: measure_growth(bench, growth, _tell),

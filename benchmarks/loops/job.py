@@ -25,6 +25,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """The POST to make for each request: what our worker sends for one like it."""
+
+    url: str
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Read one topic from its start and write the answers to each request."""
 
@@ -33,12 +42,15 @@ class Job:
     topic: str
     in_flight: int
     answers: list[Answer]
+    call: Call | None = None
 
     @classmethod
     def from_command_line(cls) -> Self:
         """Read the file that the command line names."""
         fields = orjson.loads(Path(sys.argv[1]).read_bytes())
-        return cls(**fields | {"answers": [Answer(**answer) for answer in fields["answers"]]})
+        answers = [Answer(**answer) for answer in fields["answers"]]
+        call = Call(**fields["call"]) if fields["call"] else None
+        return cls(**fields | {"answers": answers, "call": call})
 
     def write(self, path: Path) -> None:
         """Write the file that `from_command_line` reads."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.loops.traced import let_profilers_in
-from llm_worker.bootstrap import load_settings
-from llm_worker.bootstrap.worker import run_worker
+from llm_worker.bootstrap.worker import load_worker_settings, run_worker
 
 if __name__ == "__main__":
     let_profilers_in()
-    raise SystemExit(run_worker(load_settings()))
+    raise SystemExit(run_worker(load_worker_settings()))

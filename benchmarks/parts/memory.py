@@ -1,4 +1,4 @@
-"""Memory and CPU with very many calls in flight, each of ten seconds."""
+"""Memory and CPU with very many calls in flight, each of ten seconds: mock's, and over HTTP."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from benchmarks.bench import WINDOW_PER_LANE
+from benchmarks.bench import MOCK, WINDOW_PER_LANE
+from benchmarks.over_http import environment_of, set_latency
 from benchmarks.report import Section
 from benchmarks.window import measure_for
 from llm_worker.adapters.telemetry import catalog
 from llm_worker.contracts.vocabulary import TopicName
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from benchmarks.bench import Bench
     from benchmarks.report import Figure
     from llm_worker.adapters.telemetry.catalog import Metric
     from llm_worker.contracts.topics import TopicCatalog
+
+    _Feed = Callable[[Bench, TopicCatalog, "MemoryPlan"], AbstractAsyncContextManager[None]]
 
 _LATENCY_S = 10
 _ESSAY_BYTES = 1_000
@@ -44,12 +48,21 @@ class MemoryPlan:
 
 async def measure_memory(bench: Bench, plan: MemoryPlan, tell: Callable[[str], None]) -> Section:
     """Watch the worker fed as fast as it buys, and over a backlog that fills its window."""
+    over_http = environment_of(bench.fakes, calls=plan.slots)
+    await set_latency(bench.fakes, _LATENCY_S)
     rows: list[dict[str, Figure]] = []
-    for name, feed in (("never", _idle), ("paced", _paced), ("backlog", _backlog)):
-        tell(f"memory: {plan.slots} in flight, {name}")
-        topics = await bench.topics(f"memory-{name}")
-        async with feed(bench, topics, plan):
-            rows.append({"requests come": name, **await _watch(bench, topics, plan)})
+    for answered_by, name, feed in (
+        ("mock", "never", _idle),
+        ("mock", "paced", _paced),
+        ("mock", "backlog", _backlog),
+        ("HTTP", "paced", _paced),
+        ("HTTP", "backlog", _backlog),
+    ):
+        tell(f"memory: {plan.slots} in flight, {name}, {answered_by}")
+        providers = MOCK if answered_by == "mock" else over_http
+        seen = await _watch(bench, plan, providers, feed)
+        rows.append({"calls": answered_by, "requests come": name, **seen})
+    await set_latency(bench.fakes, 0)
     return Section(
         title=f"{plan.slots} calls in flight of {_LATENCY_S} s each",
         rows=rows,
@@ -61,25 +74,32 @@ async def measure_memory(bench: Bench, plan: MemoryPlan, tell: Callable[[str], N
     )
 
 
-async def _watch(bench: Bench, topics: TopicCatalog, plan: MemoryPlan) -> dict[str, Figure]:
+async def _watch(
+    bench: Bench, plan: MemoryPlan, providers: Mapping[str, str], feed: _Feed
+) -> dict[str, Figure]:
+    topics = await bench.topics("memory")
     settings = {
         "PROVIDERS__MOCK__LATENCY_MS": str(_LATENCY_S * 1000),
         "REQUEST_DEADLINE_S": "3600",
     }
-    with bench.worker(topics, slots=plan.slots, **settings) as (subject, address):
-        await asyncio.sleep(_SETTLE_S)
-        gauges = asyncio.ensure_future(_mean_gauges(address, plan.seconds))
-        window = await measure_for(bench, subject, topics, seconds=plan.seconds)
-        running, held = await gauges
-        return {
-            "calls running": round(running),
-            "requests held": round(held),
-            "RSS MB": round(subject.peak_mb()),
-            "core": window.core_share,
-            "comparisons/s": round(window.per_s),
-            "us CPU each": round(window.cpu_us) if window.comparisons else "-",
-            "slowness": window.slowness,
-        }
+    async with feed(bench, topics, plan):
+        with bench.worker(topics, slots=plan.slots, providers=providers, **settings) as (
+            subject,
+            address,
+        ):
+            await asyncio.sleep(_SETTLE_S)
+            gauges = asyncio.ensure_future(_mean_gauges(address, plan.seconds))
+            window = await measure_for(bench, subject, topics, seconds=plan.seconds)
+            running, held = await gauges
+            return {
+                "calls running": round(running),
+                "requests held": round(held),
+                "RSS MB": round(subject.peak_mb()),
+                "core": window.core_share,
+                "comparisons/s": round(window.per_s),
+                "us CPU each": round(window.cpu_us) if window.comparisons else "-",
+                "slowness": window.slowness,
+            }
 
 
 @asynccontextmanager
