@@ -12,11 +12,13 @@ from benchmarks.loops.solo import SoloJob
 from benchmarks.loops.traced import let_profilers_in
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.application.backoff import Backoff
+from llm_worker.application.buyer import Buyer
 from llm_worker.application.orchestrator import Orchestrator
 from llm_worker.application.ports import NoBudget, NoCache
 from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
 from llm_worker.application.switchboard import Switchboard
+from llm_worker.bootstrap.orchestrator import new_breaker
 from llm_worker.bootstrap.providers import (
     default_model,
     limits_of,
@@ -27,7 +29,6 @@ from llm_worker.bootstrap.providers import (
 from llm_worker.bootstrap.routing import routing_of
 from llm_worker.bootstrap.worker import load_worker_settings
 from llm_worker.contracts.vocabulary import Lane, Winner
-from llm_worker.domain.breaker import CircuitBreaker
 from llm_worker.domain.outcome import Completed
 from llm_worker.domain.strategies import Strategy
 from llm_worker.domain.verdict import (
@@ -127,7 +128,7 @@ class _Always:
 class _Silent:
     """Notes nothing."""
 
-    def attempted(self, _attempt: FinishedAttempt) -> None:
+    def attempted(self, _request: ComparisonRequest, _attempt: FinishedAttempt) -> None:
         pass
 
     def breaker_moved(self, _target: Target, _state: BreakerState) -> None:
@@ -139,36 +140,40 @@ class _Silent:
     def refused(self, _record: Record, _refusal: object) -> None:
         pass
 
-    def faulted(self, _delivery: Delivery, error: Exception) -> None:
+    def faulted(self, _delivery: Delivery | None, error: Exception) -> None:
         raise error
 
 
 def _orchestrator(settings: Settings, strategy: Strategy) -> Orchestrator:
     """Wire it as bootstrap does."""
-    clock, telemetry = SystemClock(), _Silent()
+    clock, telemetry, budget = SystemClock(), _Silent(), NoBudget()
     providers = _providers(settings, clock)
-    return Orchestrator(
+    board = Switchboard(
         providers=providers,
+        limits={name: limits_of(settings, name) for name in providers},
+        weights={name: own_settings(settings, name).weight for name in providers},
+        new_breaker=lambda: new_breaker(settings),
+        clock=clock,
+        telemetry=telemetry,
+    )
+    return Orchestrator(
         routes=Routes(
             providers=providers, routing=replace(routing_of(settings), strategy=strategy)
         ),
-        board=Switchboard(
+        board=board,
+        buyer=Buyer(
             providers=providers,
-            limits={name: limits_of(settings, name) for name in providers},
-            weights={name: own_settings(settings, name).weight for name in providers},
-            new_breaker=lambda: CircuitBreaker(
-                failure_threshold=settings.breaker.failure_threshold,
-                recovery_timeout_s=settings.breaker.recovery_timeout_s,
-            ),
+            board=board,
+            ownership=_Always(),
+            budget=budget,
             clock=clock,
             telemetry=telemetry,
         ),
         attempts_at_most=settings.retry.attempts,
         backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),
         slots=RunningSlots(settings.max_in_flight, tuple(Lane)),
-        ownership=_Always(),
         cache=NoCache(),
-        budget=NoBudget(),
+        budget=budget,
         clock=clock,
         telemetry=telemetry,
     )

@@ -9,58 +9,50 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
-from uuid import uuid4
 
 from llm_worker.application.slots import Grant
-from llm_worker.application.switchboard import expected_usage
 from llm_worker.domain.errors import (
+    DeadlinePassedError,
     NoTargetError,
     OverBudgetError,
     ProviderError,
     UnknownModelError,
     WorkerFaultError,
 )
-from llm_worker.domain.outcome import Attempt, Completed, Failed, FinishedAttempt, LetGo, Target
+from llm_worker.domain.judging import expected_usage
+from llm_worker.domain.outcome import Completed, Failed, FinishedAttempt, LetGo, Target
 from llm_worker.domain.pursuit import Go, Pursuit, Stop, Wait
-from llm_worker.domain.verdict import Billing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
     from llm_worker.application.backoff import Backoff
+    from llm_worker.application.buyer import Announce, Buyer, Tried
     from llm_worker.application.ports import (
         Budget,
         Clock,
-        Ownership,
-        Provider,
         Telemetry,
         VerdictCache,
     )
     from llm_worker.application.routes import Routes
     from llm_worker.application.slots import RunningSlots
     from llm_worker.application.switchboard import Switchboard
-    from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.errors import WorkerError
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Route
     from llm_worker.domain.verdict import Completion
 
-    Announce = Callable[[Attempt], Awaitable[None]]
     Ending = Completed | Failed | LetGo
-    _Tried = FinishedAttempt | Grant | OverBudgetError | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orchestrator:
     """Ask targets in turn, within their limits, until one gives a verdict or none can."""
 
-    providers: Mapping[ProviderName, Provider]
     routes: Routes
     board: Switchboard
     attempts_at_most: int
     backoff: Backoff
     slots: RunningSlots
-    ownership: Ownership
+    buyer: Buyer
     cache: VerdictCache
     budget: Budget
     clock: Clock
@@ -135,9 +127,8 @@ class Orchestrator:
         match await self._within_limits(step, number, request, announce):
             case FinishedAttempt() as finished:
                 pursuit.note(finished, self._not_before_s(finished, pursuit))
-                await self.budget.settle(request, finished.billing)
+                await self._tell(finished, request, route)
                 if not isinstance(finished.ending, ProviderError):
-                    await self.cache.keep(request, route, finished.ending)
                     return self._completed(request, step.target, finished.ending, pursuit)
             case Grant.LET_GO:
                 return LetGo(tuple(pursuit.attempts))
@@ -145,85 +136,45 @@ class Orchestrator:
                 pursuit.skip(step.target, self.clock.monotonic())
             case OverBudgetError() as error:
                 return self._failed(request, step.target, error, pursuit)
+            case DeadlinePassedError():
+                pursuit.rule_out(step.target)
             case Grant.GRANTED | Grant.TURNED_AWAY | None:
                 pass
         return None
 
+    async def _tell(
+        self, finished: FinishedAttempt, request: ComparisonRequest, route: Route
+    ) -> None:
+        """Tell all who keep a book; a defect of theirs takes nobody's paid verdict away."""
+        try:
+            self.board.scored(finished)
+            self.telemetry.attempted(request, finished)
+            await self.budget.settle(request, finished.billing)
+            if not isinstance(finished.ending, ProviderError):
+                await self.cache.keep(request, route, finished.ending)
+        except Exception as error:  # noqa: BLE001 - see above
+            self.telemetry.faulted(request.delivery, error)
+
     async def _within_limits(
         self, step: Go, number: int, request: ComparisonRequest, announce: Announce
-    ) -> _Tried:
+    ) -> Tried:
         """Wait for room at the provider, then for a running slot, and ask."""
         lane, gate = request.delivery.lane, self.board.gates[step.target.provider]
         tokens = expected_usage(request.prompt.size_bytes).prompt_tokens or 0
         grant = await gate.enter(lane, tokens, request.deadline_s)
         if grant is not Grant.GRANTED:
             return grant
-        tried: _Tried = None
+        tried: Tried = None
         try:
             tried = await self.slots.acquire(lane, request.deadline_s)
             if tried is Grant.GRANTED:
                 try:
-                    tried = await self._ask(step, number, request, announce)
+                    tried = await self.buyer.buy(step, number, request, announce)
                 finally:
                     self.slots.release(lane)
         finally:
             gate.leave(lane, tokens, tried if isinstance(tried, FinishedAttempt) else None)
         return tried
-
-    async def _ask(
-        self, step: Go, number: int, request: ComparisonRequest, announce: Announce
-    ) -> _Tried:
-        """Look once more whether it may be, and ask; None: the target is closed by now."""
-        target = step.target
-        if not self.board.admits(target):
-            return None
-        is_probe, finished = self.board.is_probing(target), None
-        try:
-            if not await self.ownership.holds(request.delivery):
-                return Grant.LET_GO
-            if self.clock.monotonic() >= request.deadline_s:
-                return Grant.EXPIRED
-            await self.budget.reserve(request, target)
-            attempt = Attempt(
-                attempt_id=uuid4(),
-                number=number,
-                target=target,
-                started_at=self.clock.now(),
-                repair=step.repair,
-                is_probe=is_probe,
-            )
-            await announce(attempt)
-            finished = await self._attempt(request, attempt)
-        except OverBudgetError as error:
-            return error
-        finally:
-            if is_probe and finished is None:
-                self.board.abandoned(target)
-        return finished
-
-    async def _attempt(self, request: ComparisonRequest, attempt: Attempt) -> FinishedAttempt:
-        target, started_s = attempt.target, self.clock.monotonic()
-        provider = self.providers[target.provider]
-        limit_s = min(provider.timeout_s, request.deadline_s - started_s)
-        ending: Completion | ProviderError
-        try:
-            ending = await provider.judge(request, attempt, limit_s)
-        except ProviderError as error:
-            ending = error
-        except Exception as error:  # noqa: BLE001 - a paid call's end is told, whatever broke
-            self.telemetry.faulted(request.delivery, error)
-            reason = f"the adapter of {target.provider} broke: {type(error).__name__}"
-            ending = ProviderError(reason, billing=Billing())
-        finished = FinishedAttempt(
-            attempt=attempt,
-            ended_at=self.clock.now(),
-            response_time_ms=round((self.clock.monotonic() - started_s) * 1000),
-            ending=ending,
-            breaker_move=self.board.ended(target, ending, is_probe=attempt.is_probe),
-        )
-        self.board.scored(finished)
-        self.telemetry.attempted(finished)
-        return finished
 
     def _not_before_s(self, finished: FinishedAttempt, pursuit: Pursuit) -> float:
         """Say from when on a target that failed may be tried again."""

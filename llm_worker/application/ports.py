@@ -187,7 +187,7 @@ class Ownership(Protocol):
 class Telemetry(Protocol):
     """One line and a few numbers for each thing that ended."""
 
-    def attempted(self, attempt: FinishedAttempt) -> None:
+    def attempted(self, request: ComparisonRequest, attempt: FinishedAttempt) -> None:
         """Note a call to a provider."""
 
     def breaker_moved(self, target: Target, state: BreakerState) -> None:
@@ -199,8 +199,8 @@ class Telemetry(Protocol):
     def refused(self, record: Record, refusal: Refusal) -> None:
         """Note a record that the broker will never take in any form."""
 
-    def faulted(self, delivery: Delivery, error: Exception) -> None:
-        """Note a defect of ours, with its traceback."""
+    def faulted(self, delivery: Delivery | None, error: Exception) -> None:
+        """Note a defect of ours, with its traceback; None: it met no delivery."""
 
 
 class NoCache:

@@ -12,7 +12,7 @@ from llm_worker.domain.outcome import Target
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from llm_worker.application.ports import Provider
+    from llm_worker.application.ports import Provider, Telemetry
     from llm_worker.application.switchboard import Switchboard
     from llm_worker.contracts.vocabulary import ProviderName
 
@@ -24,12 +24,14 @@ class Prober:
     """Probes those that are idle for `interval_s`, and those with an open breaker.
 
     A probe that is answered does not close a breaker, since it buys nothing: it lets the next
-    request be the probe that does. One that fails counts as a failure of the default model.
+    request be the probe that does. One that fails, and may not the next time, counts as a failure
+    of the default model.
     """
 
     providers: Mapping[ProviderName, Provider]
     board: Switchboard
     interval_s: float
+    telemetry: Telemetry
 
     async def probe_all(self) -> None:
         """Probe all that are due, at once; takes 10 seconds at most."""
@@ -45,7 +47,12 @@ class Prober:
         try:
             await provider.probe(min(_LIMIT_S, provider.timeout_s))
         except ProviderError as error:
-            target = Target(provider=provider.name, model=provider.default_model)
-            self.board.ended(target, error)
+            # One that would come again, as a key without the right to list models, says nothing
+            # of the calls that are paid for.
+            if error.is_retryable:
+                target = Target(provider=provider.name, model=provider.default_model)
+                self.board.ended(target, error)
+        except Exception as error:  # noqa: BLE001 - a free call must not end the worker
+            self.telemetry.faulted(None, error)
         else:
             self.board.hasten(provider.name)

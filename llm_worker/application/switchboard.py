@@ -13,11 +13,11 @@ from llm_worker.application.scoreboard import Latency, Score
 from llm_worker.contracts.vocabulary import Lane
 from llm_worker.domain.breaker import BreakerState, CircuitBreaker
 from llm_worker.domain.errors import ProviderError, RateLimitedError
+from llm_worker.domain.judging import expected_usage
 from llm_worker.domain.outcome import BreakerMove
 from llm_worker.domain.provider_view import BreakerView, ProviderView
 from llm_worker.domain.pursuit import Hindrance, Readiness
 from llm_worker.domain.strategies import Candidate, Strategy, ordered
-from llm_worker.domain.verdict import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,16 +28,13 @@ if TYPE_CHECKING:
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.outcome import FinishedAttempt, Target
     from llm_worker.domain.routing import Route
-    from llm_worker.domain.verdict import Completion
+    from llm_worker.domain.verdict import Completion, Usage
 
 _LATENCY_STALE_S: Final = 60.0
 _PROBE_LOOK_S: Final = 5.0
 """How long to wait before looking again at a target whose probe is under way."""
 _REMEMBERED_AT_MOST: Final = 1_000
 """Targets: requests may name models without end where a provider takes any."""
-_SYSTEM_TOKENS: Final = 200
-_ANSWER_TOKENS: Final = 300
-_BYTES_PER_TOKEN: Final = 4
 _READY: Final = Readiness(float("-inf"))
 _BUSY: Final = Readiness(float("-inf"), Hindrance.BUSY)
 _Key = TypeVar("_Key")
@@ -152,6 +149,11 @@ class Switchboard:
             return self._succeeded(target, is_probe=True) if is_probe else None
         gate.speed_up()
         return self._succeeded(target, is_probe=is_probe)
+
+    def expected_s(self, target: Target) -> float:
+        """Give how long the target took lately; 0 where nobody knows."""
+        latency = self._latencies.get(target)
+        return latency.average_s if latency else 0.0
 
     def scored(self, finished: FinishedAttempt) -> None:
         """Take an attempt into the provider's record."""
@@ -288,11 +290,3 @@ def _remember(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
     if key not in known and len(known) >= _REMEMBERED_AT_MOST:
         del known[next(iter(known))]
     known[key] = value
-
-
-def expected_usage(prompt_bytes: int) -> Usage:
-    """Guess at the tokens of a call that has not been made: for estimates, never for a bill."""
-    return Usage(
-        prompt_tokens=_SYSTEM_TOKENS + prompt_bytes // _BYTES_PER_TOKEN,
-        completion_tokens=_ANSWER_TOKENS,
-    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llm_worker.adapters.kafka.ownership import GroupOwnership
 from llm_worker.application.backoff import Backoff
+from llm_worker.application.buyer import Buyer
 from llm_worker.application.orchestrator import Orchestrator
 from llm_worker.application.ports import NoBudget, NoCache
 from llm_worker.application.prober import Prober
@@ -48,8 +49,8 @@ def build_orchestrator(
         clock=clock,
         telemetry=telemetry,
     )
+    budget = NoBudget()
     return Orchestrator(
-        providers=providers,
         routes=Routes(
             providers=providers,
             routing=routing_of(settings),
@@ -59,11 +60,18 @@ def build_orchestrator(
         attempts_at_most=settings.retry.attempts,
         backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),
         slots=slots,
-        ownership=GroupOwnership(
-            app, session_timeout_s=settings.kafka.session_timeout_s, clock=clock
+        buyer=Buyer(
+            providers=providers,
+            board=board,
+            ownership=GroupOwnership(
+                app, session_timeout_s=settings.kafka.session_timeout_s, clock=clock
+            ),
+            budget=budget,
+            clock=clock,
+            telemetry=telemetry,
         ),
         cache=NoCache(),
-        budget=NoBudget(),
+        budget=budget,
         clock=clock,
         telemetry=telemetry,
     )
@@ -74,7 +82,10 @@ def probing(
 ) -> Callable[[], Awaitable[None]]:
     """Give the task that probes idle and troubled providers until the app ends."""
     prober = Prober(
-        providers=orchestrator.providers, board=orchestrator.board, interval_s=interval_s
+        providers=orchestrator.board.providers,
+        board=orchestrator.board,
+        interval_s=interval_s,
+        telemetry=orchestrator.telemetry,
     )
 
     async def probe_for_ever() -> None:

@@ -213,7 +213,7 @@ def _state(
 
 async def _close(publisher: KafkaPublisher, orchestrator: Orchestrator) -> None:
     await publisher.stop()
-    await asyncio.gather(*(each.aclose() for each in orchestrator.providers.values()))
+    await asyncio.gather(*(each.aclose() for each in orchestrator.board.providers.values()))
 
 
 def _pipeline(

@@ -22,6 +22,7 @@ WorkerError
     ├── ProviderDownError          a fault of the provider      SERVICE_UNAVAILABLE     retry
     ├── StrangeAnswerError         not what the API speaks      EXTERNAL_SERVICE_ERROR  retry
     ├── MalformedAnswerError       an answer, but no verdict    INVALID_RESPONSE        repair
+    ├── AdapterFaultError          a defect of our adapter      EXTERNAL_SERVICE_ERROR  elsewhere
     ├── TruncatedAnswerError       cut off at its token limit   INVALID_RESPONSE        elsewhere
     ├── RefusedError               the model or a filter won't  LLM_INVALID_PROMPT      elsewhere
     ├── PromptTooLongError         more than this model reads   LLM_CONTENT_TOO_LONG    elsewhere
@@ -205,10 +206,17 @@ class StrangeAnswerError(ProviderError):
     failure = FailureType.INVALID_RESPONSE
 
 
-class MalformedAnswerError(ProviderError):
-    """The model answered something that is no verdict.
+class _ElsewhereError(ProviderError):
+    """The same target would fail again; another one may not."""
 
-    `answer` is what it said, for one repair; it may quote essays, so it is never logged.
+    is_retryable = False
+    trips_breaker = False
+
+
+class MalformedAnswerError(_ElsewhereError):
+    """The model answered something that is no verdict; it is asked once more, then somebody else.
+
+    `answer` is what it said, for the repair; it may quote essays, so it is never logged.
     """
 
     code = ErrorCode.INVALID_RESPONSE
@@ -220,18 +228,14 @@ class MalformedAnswerError(ProviderError):
         *,
         answer: str = "",
         billing: Billing | None = None,
-        retry_after_s: float | None = None,
         facts: CallFacts = NO_FACTS,
     ) -> None:
-        super().__init__(message, billing=billing, retry_after_s=retry_after_s, facts=facts)
+        super().__init__(message, billing=billing, facts=facts)
         self.answer = answer
 
 
-class _ElsewhereError(ProviderError):
-    """The same target would fail again; another one may not."""
-
-    is_retryable = False
-    trips_breaker = False
+class AdapterFaultError(_ElsewhereError):
+    """Our adapter has a defect; the log has the traceback."""
 
 
 class TruncatedAnswerError(_ElsewhereError):
@@ -282,12 +286,10 @@ class AuthenticationFailedError(_ElsewhereError):
     trips_breaker = True
 
 
-class PermissionDeniedError(_ElsewhereError):
+class PermissionDeniedError(AuthenticationFailedError):
     """The provider knows the key and does not allow the call."""
 
     code = ErrorCode.AUTHORIZATION_ERROR
-    failure = FailureType.AUTHENTICATION
-    trips_breaker = True
 
 
 class QuotaExhaustedError(_ElsewhereError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.contracts.request import OutputVerbosity
 from llm_worker.contracts.vocabulary import Winner
+from llm_worker.domain.verdict import Usage
 
 if TYPE_CHECKING:
     from llm_worker.contracts.request import ReasoningEffort
@@ -49,6 +50,10 @@ VERDICT_SCHEMA: Final[dict[str, Any]] = {
 
 VERDICT_NAME: Final = "verdict"
 
+_SYSTEM_TOKENS: Final = 200
+_ANSWER_TOKENS: Final = 300
+_BYTES_PER_TOKEN: Final = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -85,3 +90,11 @@ def question_of(request: ComparisonRequest, attempt: Attempt) -> Question:
 def repair_prompt(repair: Repair) -> str:
     """Ask again for an answer that was no verdict."""
     return f"That is no verdict: {repair.fault}. {_ANSWER_FORM}one or two sentences."
+
+
+def expected_usage(prompt_bytes: int) -> Usage:
+    """Guess at the tokens of a call that has not been made: for estimates, never for a bill."""
+    return Usage(
+        prompt_tokens=_SYSTEM_TOKENS + prompt_bytes // _BYTES_PER_TOKEN,
+        completion_tokens=_ANSWER_TOKENS,
+    )

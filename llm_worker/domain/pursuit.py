@@ -85,6 +85,7 @@ class Pursuit:
     attempts: list[FinishedAttempt] = field(default_factory=list)
     _out: dict[Target, float] = field(default_factory=dict)
     _may_repair: bool = True
+    _is_late: bool = False
 
     def next_step(self, readiness: Callable[[Target], Readiness], now_s: float) -> Go | Wait | Stop:
         """Decide what to do now; `readiness` tells how a target stands."""
@@ -113,6 +114,11 @@ class Pursuit:
         Kafka, one after the other, where they should wait.
         """
         self._out[target] = max(self._out.get(target, now_s), now_s + _LOOK_AGAIN_S)
+
+    def rule_out(self, target: Target) -> None:
+        """Leave out a target that takes longer, by what it took lately, than there is time."""
+        self._out[target] = float("inf")
+        self._is_late = True
 
     def target_of(self, error: WorkerError) -> Target:
         """Name whose error it is; where nobody was asked, who would have been asked first."""
@@ -145,6 +151,8 @@ class Pursuit:
     def _hopeless(self, *, is_open: bool) -> WorkerError:
         if self.attempts:
             return self._verdict_on_failures()
+        if self._is_late:
+            return _too_late()
         if is_open:
             return AllTargetsOpenError(
                 "no target will be tried before the deadline, since circuit breakers are open; "
@@ -161,8 +169,6 @@ class Pursuit:
         ending = last.ending if last else None
         if not self._may_repair or not isinstance(ending, MalformedAnswerError):
             return None
-        if not ending.answer:
-            return None
         return Repair(answer=ending.answer[:_REPAIRED_CHARACTERS], fault=ending.message)
 
     def _verdict_on_failures(self) -> ProviderError:
@@ -174,6 +180,6 @@ class Pursuit:
 
 def _too_late() -> DeadlinePassedError:
     return DeadlinePassedError(
-        "the deadline passed before a provider was asked; nothing was spent: "
+        "the deadline leaves no time to ask a provider; nothing was spent: "
         "send it again with a later not_after"
     )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FilePath, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FilePath,
+    SecretStr,
+    StringConstraints,
+)
 
 
 def _split(value: object) -> object:
@@ -35,7 +43,23 @@ def _parsed(value: object) -> object:
         raise ValueError(f"is no JSON ({error}): give a list of objects") from error
 
 
+def _as_header(value: SecretStr | str | None) -> SecretStr | str | None:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(
+            "has a character that no HTTP header carries: type it again, without typographic "
+            "quotes, accents or line breaks"
+        )
+    return value
+
+
+def _stripped(value: object) -> object:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
 CommaSeparated = BeforeValidator(_split)
+HeaderText = AfterValidator(_as_header)
+Stripped = BeforeValidator(_stripped)
 AnyCase = BeforeValidator(_upper)
 LowerCase = BeforeValidator(_lower)
 EmptyIsNone = BeforeValidator(_none_if_empty)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from llm_worker.settings.kinds import CommaSeparated, EmptyIsNone, Group
+from llm_worker.settings.kinds import CommaSeparated, EmptyIsNone, Group, HeaderText, Stripped
 
-_Secret = Annotated[SecretStr | None, EmptyIsNone]
+_Secret = Annotated[SecretStr | None, Stripped, HeaderText]
 _Text = Annotated[str | None, EmptyIsNone]
 _BaseUrl = Annotated[
     Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")] | None, EmptyIsNone
@@ -76,8 +76,12 @@ class GoogleSettings(RemoteSettings):
 class OpenRouterSettings(RemoteSettings):
     """OpenRouter."""
 
-    http_referer: _Text = Field(default=None, description="Address of your application.")
-    title: str = Field(default="llm-worker", description="Name of your application.")
+    http_referer: Annotated[str | None, Stripped, HeaderText] = Field(
+        default=None, description="Address of your application."
+    )
+    title: Annotated[str, HeaderText] = Field(
+        default="llm-worker", description="Name of your application."
+    )
 
 
 class FlatPriceSettings(Group):

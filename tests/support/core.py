@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from llm_worker.adapters.cache.local import LocalOutcomes
 from llm_worker.application.backoff import Backoff
+from llm_worker.application.buyer import Buyer
 from llm_worker.application.gate import Limits
 from llm_worker.application.orchestrator import Orchestrator
 from llm_worker.application.pipeline import Pipeline
@@ -92,14 +93,21 @@ class Core:
         )
 
     def orchestrator(self) -> Orchestrator:
+        board = self.board()
         return Orchestrator(
-            providers=self.providers,
             routes=self.routes(),
-            board=self.board(),
+            board=board,
+            buyer=Buyer(
+                providers=self.providers,
+                board=board,
+                ownership=self.ownership,
+                budget=self.budget,
+                clock=self.clock,
+                telemetry=self.telemetry,
+            ),
             attempts_at_most=self.attempts_at_most,
             backoff=Backoff(base_s=0.5, longest_s=20),
             slots=self.slots,
-            ownership=self.ownership,
             cache=self.cache,
             budget=self.budget,
             clock=self.clock,

@@ -217,9 +217,9 @@ class RecordingTelemetry:
     breaker_moves: list[tuple[Target, BreakerState]] = field(default_factory=list)
     endings: list[tuple[Delivery, Ending]] = field(default_factory=list)
     refusals: list[tuple[Record, Refusal]] = field(default_factory=list)
-    faults: list[tuple[Delivery, Exception]] = field(default_factory=list)
+    faults: list[tuple[Delivery | None, Exception]] = field(default_factory=list)
 
-    def attempted(self, attempt: FinishedAttempt) -> None:
+    def attempted(self, _request: ComparisonRequest, attempt: FinishedAttempt) -> None:
         self.attempts.append(attempt)
 
     def breaker_moved(self, target: Target, state: BreakerState) -> None:
@@ -231,5 +231,5 @@ class RecordingTelemetry:
     def refused(self, record: Record, refusal: Refusal) -> None:
         self.refusals.append((record, refusal))
 
-    def faulted(self, delivery: Delivery, error: Exception) -> None:
+    def faulted(self, delivery: Delivery | None, error: Exception) -> None:
         self.faults.append((delivery, error))

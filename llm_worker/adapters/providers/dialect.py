@@ -57,7 +57,8 @@ class Reply:
     """An answer with status 200, read.
 
     `text` is what should be the verdict's JSON. `cost_usd` is what the provider itself says it
-    charged. `tier` is the service tier that it was priced by, None for the standard one.
+    charged; None: its prices tell, unless `is_cost_unknown`, since somebody else charges, too.
+    `tier` is the service tier that it was priced by, None for the standard one.
     """
 
     stop: Stop
@@ -66,6 +67,7 @@ class Reply:
     usage: Usage = field(default_factory=Usage)
     tier: str | None = None
     cost_usd: Decimal | None = None
+    is_cost_unknown: bool = False
     provider_request_id: str | None = None
     detail: str = ""
     """A code of the provider's for the stop: a category, never text of the answer."""

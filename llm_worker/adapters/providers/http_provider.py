@@ -116,7 +116,7 @@ class HttpProvider:
 
     def _billing(self, reply: Reply, model: str) -> Billing:
         cost_usd = reply.cost_usd
-        if cost_usd is None:
+        if cost_usd is None and not reply.is_cost_unknown:
             cost_usd = self.models.cost_usd(model, reply.usage, reply.tier)
         return Billing(usage=reply.usage, cost_usd=cost_usd)
 
@@ -165,11 +165,22 @@ def _error_in(answer: Answer, dialect: Dialect, now: datetime) -> ProviderError:
             f"{dialect.name} has moved, says status {answer.status}: correct "
             f"LLM_WORKER_PROVIDERS__{dialect.name.upper()}__BASE_URL"
         )
+    body = _object_in(answer.body)
     try:
-        body = _object_in(answer.body) or {}
-        return dialect.read_error(answer.status, body, answer.headers, now)
+        error = dialect.read_error(answer.status, body or {}, answer.headers, now)
     except _MISREADINGS:
-        return dialect.read_error(answer.status, {}, answer.headers, now)
+        error = dialect.read_error(answer.status, {}, answer.headers, now)
+    if error.billing is None and _may_be_billed(answer.status, body):
+        error.billing = Billing()
+    return error
+
+
+def _may_be_billed(status: int, body: object) -> bool:
+    """Say whether the model may have answered, though nothing that we can read came of it.
+
+    A page that is not the provider's JSON is of somebody between us, who lost the answer.
+    """
+    return httpx.codes.is_success(status) or (httpx.codes.is_server_error(status) and body is None)
 
 
 def _object_in(body: bytes) -> dict[str, Any] | None:

@@ -101,7 +101,10 @@ class OpenRouterDialect:
         reply = chat_completions.read_completion(body, request_id=text_at(body, "id"))
         if reply.stop is Stop.FAILED:
             return self._begun_and_failed(body, object_at(body["choices"][0], "error"))
-        return replace(reply, cost_usd=_cost_of(object_at(body, "usage")))
+        usage = object_at(body, "usage")
+        cost_usd = _cost_of(usage)
+        is_half_told = cost_usd is None and usage.get("is_byok") is True
+        return replace(reply, cost_usd=cost_usd, is_cost_unknown=is_half_told)
 
     def read_error(
         self, status: int, body: JsonObject, headers: Headers, now: datetime

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import date, datetime
 
-    from genai_prices.types import MatchLogic, ModelInfo, ModelPrice, Provider
+    from genai_prices.types import MatchLogic, ModelInfo, Provider
 
     from llm_worker.adapters.providers.rates import Rates
     from llm_worker.application.ports import Clock
@@ -42,6 +42,9 @@ _NAME_LIMIT: Final = 100
 
 _SOLD_ELSEWHERE: Final = {ProviderName.GOOGLE: "claude-"}
 """How models begin that the library lists for a company, and that its API here does not have."""
+
+_FREE: Final = re.compile(r":free$|^gemma-")
+"""What is free by its name: OpenRouter's variants, and Google's open models on its own API."""
 
 _VERSION: Final = re.compile(
     r"([-@](\d{8}|\d{4}-\d\d-\d\d|\d\d-\d\d(\d\d)?|\d{3,4}|latest|preview))+"
@@ -71,7 +74,7 @@ class PriceBook:
         self._listed = self._also_known | {
             model.id
             for model in self._company.models
-            if _answers_in_text(model.get_prices(now))
+            if _is_judge(model, now)
             and model.is_match(model.id)  # some are no names, but what names begin with
             and model.id not in self._unusable
         }
@@ -134,7 +137,9 @@ class PriceBook:
     def _search(self, model: str) -> ModelInfo | None:
         # The library takes prefixes: gemini-3.8-flash-mini would be priced as gemini-3.8-flash.
         found = self._company.find_model(model)
-        return found if found is not None and _is_named(model, found) else None
+        if found is None or not _is_named(model, found):
+            return None
+        return found if _has_price(found, self._clock.now()) else None
 
     def _rates_at(self, now: datetime, model: ModelInfo) -> Rates | None:
         known, today = self._rates.get(model.id), now.date()
@@ -182,6 +187,12 @@ def _nearest(name: str, names: frozenset[str]) -> tuple[str, ...]:
     return tuple(difflib.get_close_matches(name, sorted(names), n=3))
 
 
-def _answers_in_text(prices: ModelPrice) -> bool:
-    """Tell a judge from an embedding or a voice; what is free has no prices at all."""
-    return not vars(prices) or vars(prices).keys() >= {"input_mtok", "output_mtok"}
+def _has_price(model: ModelInfo, now: datetime) -> bool:
+    """Tell what is free from what the library has no price of: it lists both without any."""
+    return bool(vars(model.get_prices(now)) or _FREE.search(model.id))
+
+
+def _is_judge(model: ModelInfo, now: datetime) -> bool:
+    """Tell a judge from an embedding or a voice."""
+    priced = vars(model.get_prices(now)).keys()
+    return _has_price(model, now) and (not priced or priced >= {"input_mtok", "output_mtok"})

@@ -27,6 +27,8 @@ from llm_worker.domain.verdict import Billing, CallFacts
 if TYPE_CHECKING:
     from llm_worker.contracts.vocabulary import ProviderName
 
+_EDGE_BROKEN: Final = 520
+"""Cloudflare's: the provider behind it broke off, perhaps when it had answered."""
 _EDGE_TIMEOUT: Final = 524
 """Cloudflare's: the provider behind it took too long; it may have finished, and be billed."""
 
@@ -44,7 +46,7 @@ _KINDS: Final[dict[int, type[ProviderError]]] = {
     _EDGE_TIMEOUT: ProviderTimeoutError,
 }
 _MAYBE_BILLED: Final = frozenset(
-    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT, _EDGE_TIMEOUT}
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GATEWAY_TIMEOUT, _EDGE_BROKEN, _EDGE_TIMEOUT}
 )
 _WORDS: Final[dict[type[ProviderError], str]] = {
     AuthenticationFailedError: "does not know the key: check {settings}API_KEY",

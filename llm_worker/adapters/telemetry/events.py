@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.outcome import Ending, FinishedAttempt, Target
+    from llm_worker.domain.request import ComparisonRequest
 
 _log = structlog.get_logger("llm_worker")
 
@@ -28,24 +29,33 @@ class WorkerTelemetry:
         self._metrics = metrics
         self._clock = clock
 
-    def attempted(self, finished: FinishedAttempt) -> None:
-        """Note a call to a provider."""
+    def attempted(self, request: ComparisonRequest, finished: FinishedAttempt) -> None:
+        """Note a call to a provider; one line for each that failed or whose cost is unknown."""
         target, ending = finished.attempt.target, finished.ending
         outcome = ending.failure if isinstance(ending, ProviderError) else "success"
         self._metrics.attempt_ended(target.provider, target.model, outcome)
         if finished.billing is not None:
             self._metrics.cost_incurred(target.provider, target.model, finished.billing.cost_usd)
+        facts: dict[str, Any] = {
+            "correlation_id": str(request.correlation_id),
+            "request_id": str(request.request_id),
+            "provider": target.provider,
+            "model": target.model,
+            "attempt": finished.attempt.number,
+            "provider_request_id": ending.facts.provider_request_id,
+            "cost_usd": _cost_in_words(finished),
+        }
         if isinstance(ending, ProviderError):
             _log.info(
                 "attempt_failed",
-                provider=target.provider,
-                model=target.model,
-                attempt=finished.attempt.number,
                 error_code=ending.code,
                 why=ending.message,
                 http_status=ending.facts.http_status,
-                provider_request_id=ending.facts.provider_request_id,
+                sent=ending.is_sent,
+                **facts,
             )
+        elif ending.billing.cost_usd is None:
+            _log.info("attempt_of_unknown_cost", **facts)
 
     def breaker_moved(self, target: Target, state: BreakerState) -> None:
         """Note that a target's circuit breaker has changed its state."""
@@ -69,9 +79,16 @@ class WorkerTelemetry:
         """Note a record that the broker will never take in any form."""
         _log.error("record_refused", topic=record.topic, refusal=refusal.name, key=repr(record.key))
 
-    def faulted(self, delivery: Delivery, error: Exception) -> None:
+    def faulted(self, delivery: Delivery | None, error: Exception) -> None:
         """Note a defect of ours, with its traceback."""
-        _log.error("fault", exc_info=error, **_place(delivery))
+        _log.error("fault", exc_info=error, **(_place(delivery) if delivery else {}))
+
+
+def _cost_in_words(finished: FinishedAttempt) -> str:
+    if finished.billing is None:
+        return "0"
+    cost_usd = finished.billing.cost_usd
+    return "unknown" if cost_usd is None else str(cost_usd)
 
 
 def _place(delivery: Delivery) -> dict[str, Any]:

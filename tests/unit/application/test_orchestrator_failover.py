@@ -33,6 +33,7 @@ from tests.support.fakes import FakeModels, FakeProvider
 
 if TYPE_CHECKING:
     from llm_worker.application.orchestrator import Ending
+    from llm_worker.domain.outcome import Attempt
 
 _DOWN = ProviderDownError("503", facts=CallFacts(http_status=503))
 _MALFORMED = MalformedAnswerError("no winner", answer="tie", billing=Billing())
@@ -201,18 +202,32 @@ async def test_answer_that_stays_malformed_is_repaired_once_over_all_targets(
     assert isinstance(ending, Failed)
     repairs = [finished for finished in ending.attempts if finished.attempt.repair is not None]
     assert len(repairs) == 1
-    assert _providers(ending)[:3] == ["anthropic", "anthropic", "openai"]
-    assert len(ending.attempts) == 10
+    assert _providers(ending) == ["anthropic", "anthropic", "openai"]
 
 
 async def test_repair_of_a_target_that_has_closed_meanwhile_goes_elsewhere(
     core: Core, first: FakeProvider, second: FakeProvider
 ) -> None:
-    core.failure_threshold = 1
-    first.answer = _MALFORMED
-    ending = await resolve(core.orchestrator(), arriving())
+    first.answer, second.takes_s = _MALFORMED, 1
+    orchestrator = core.orchestrator()
+
+    def close() -> None:
+        orchestrator.board.gates[first.name].pause(60)
+
+    first.before_answering = close
+    ending = await resolve(orchestrator, arriving())
     assert isinstance(ending, Completed)
     assert (len(first.calls), len(second.calls)) == (1, 1)
+
+
+async def test_malformed_answers_of_one_prompt_do_not_close_a_target_for_everybody(
+    core: Core, first: FakeProvider
+) -> None:
+    core.others, first.answer = [], _MALFORMED
+    orchestrator = core.orchestrator()
+    for _ in range(core.failure_threshold + 1):
+        await resolve(orchestrator, arriving())
+    assert orchestrator.board.breaker_states() == {}
 
 
 async def test_result_costs_the_sum_of_what_was_billed(
@@ -367,13 +382,78 @@ async def test_defect_of_an_adapter_goes_to_the_next_target_and_its_cost_is_unkn
     assert [type(error) for _, error in core.telemetry.faults] == [KeyError]
 
 
-async def test_defect_of_our_own_after_a_purchase_does_not_hide_what_was_paid(core: Core) -> None:
+async def test_defect_of_our_own_after_a_purchase_takes_no_paid_verdict_away(core: Core) -> None:
     core.budget.defect = ZeroDivisionError()
     ending = await resolve(core.orchestrator(), arriving())
-    assert isinstance(ending, Failed)
-    assert ending.error.code is ErrorCode.UNKNOWN_ERROR
+    assert isinstance(ending, Completed)
     assert ending.billings == (completion_of().billing,)
+    assert [type(error) for _, error in core.telemetry.faults] == [ZeroDivisionError]
     assert core.slots.running(Lane.NORMAL) == 0
+
+
+async def test_reservation_is_released_when_the_announcement_breaks(core: Core) -> None:
+    async def announce(_attempt: Attempt) -> None:
+        raise ZeroDivisionError
+
+    request = arriving()
+    ending = await core.orchestrator().resolve(request, announce)
+    assert isinstance(ending, Failed)
+    assert (core.budget.reserved, core.budget.settled) == ([request], [None])
+
+
+async def test_reservation_of_a_call_that_is_cut_off_is_settled_as_unknown(
+    core: Core, first: FakeProvider
+) -> None:
+    first.answer = None
+    task = asyncio.ensure_future(resolve(core.orchestrator(), arriving()))
+    await first.called.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert core.budget.settled == [Billing()]
+
+
+async def test_announcement_that_outlasts_the_deadline_is_followed_by_no_call(
+    core: Core, first: FakeProvider
+) -> None:
+    async def announce(_attempt: Attempt) -> None:
+        await asyncio.sleep(10)
+
+    core.others = []
+    ending = await core.orchestrator().resolve(arriving(within_s=5), announce)
+    assert isinstance(ending, Failed)
+    assert ending.error.code is ErrorCode.TIMEOUT
+    assert (first.calls, core.budget.settled) == ([], [None])
+
+
+async def test_call_that_was_given_too_little_time_does_not_count_against_its_target(
+    core: Core, first: FakeProvider
+) -> None:
+    core.others, first.takes_s = [], 10
+    orchestrator = core.orchestrator()
+    for _ in range(core.failure_threshold + 1):
+        ending = await resolve(orchestrator, arriving(within_s=3))
+        assert isinstance(ending, Failed)
+    assert orchestrator.board.breaker_states() == {}
+    assert isinstance(await resolve(orchestrator, arriving()), Completed)
+
+
+async def test_nothing_is_spent_on_a_call_that_cannot_end_in_time(
+    core: Core, first: FakeProvider
+) -> None:
+    core.others, first.takes_s = [], 10
+    orchestrator = core.orchestrator()
+    await resolve(orchestrator, arriving())
+    ending = await resolve(orchestrator, arriving(within_s=8))
+    assert isinstance(ending, Failed)
+    assert ending.error.code is ErrorCode.TIMEOUT
+    assert len(first.calls) == 1
+
+
+async def test_adapter_that_breaks_is_not_asked_again(core: Core, first: FakeProvider) -> None:
+    core.others, first.answer = [], KeyError("choices")
+    ending = await resolve(core.orchestrator(), arriving())
+    assert isinstance(ending, Failed)
+    assert len(ending.attempts) == 1
 
 
 async def test_tokens_of_the_attempts_are_added_up(core: Core, first: FakeProvider) -> None:

@@ -119,7 +119,8 @@ def _check_ending(ending: Ending) -> None:
     failures = [each.ending for each in ending.attempts if isinstance(each.ending, ProviderError)]
     asked_for_good: set[object] = set()
     for finished in ending.attempts:
-        assert finished.attempt.target not in asked_for_good
+        is_repair = finished.attempt.repair is not None
+        assert is_repair or finished.attempt.target not in asked_for_good
         if isinstance(finished.ending, ProviderError) and not finished.ending.is_retryable:
             asked_for_good.add(finished.attempt.target)
     assert sum(each.attempt.repair is not None for each in ending.attempts) <= 1

@@ -8,7 +8,7 @@ import pytest
 from llm_worker.application.prober import Prober
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import BreakerState
-from llm_worker.domain.errors import ProviderDownError
+from llm_worker.domain.errors import PermissionDeniedError, ProviderDownError
 from llm_worker.domain.outcome import Target
 from tests.support.builders import TARGET, attempt_of, completion_of
 from tests.support.core import Core
@@ -24,7 +24,7 @@ def core() -> Core:
 
 
 def _prober(core: Core, board: Switchboard) -> Prober:
-    return Prober(providers=core.providers, board=board, interval_s=30)
+    return Prober(providers=core.providers, board=board, interval_s=30, telemetry=core.telemetry)
 
 
 async def test_idle_providers_are_probed_and_busy_ones_are_not(core: Core) -> None:
@@ -58,3 +58,19 @@ async def test_probe_that_is_answered_lets_the_next_request_be_the_probe(core: C
     assert board.readiness(other, Lane.NORMAL).hindrance is None
     assert board.admits(other)
     assert board.is_probing(other)
+
+
+async def test_key_that_may_not_list_models_says_nothing_of_paid_calls(core: Core) -> None:
+    board = core.board()
+    core.provider.probe_error = PermissionDeniedError("403")
+    for _ in range(core.failure_threshold):
+        await _prober(core, board).probe_all()
+    assert board.breaker_states() == {}
+
+
+async def test_probe_that_breaks_is_noted_and_ends_nothing(core: Core) -> None:
+    board = core.board()
+    core.provider.probe_error = ZeroDivisionError()
+    await _prober(core, board).probe_all()
+    assert [type(error) for _, error in core.telemetry.faults] == [ZeroDivisionError]
+    assert core.others[0].probes == 1

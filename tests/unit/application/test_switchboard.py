@@ -10,7 +10,6 @@ from typing_extensions import override
 
 from llm_worker.application.gate import Limits
 from llm_worker.application.slots import Grant
-from llm_worker.application.switchboard import expected_usage
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import BreakerState
 from llm_worker.domain.errors import (
@@ -24,6 +23,7 @@ from llm_worker.domain.errors import (
     RequestRefusedError,
     UnreachableError,
 )
+from llm_worker.domain.judging import expected_usage
 from llm_worker.domain.outcome import BreakerMove, Target
 from llm_worker.domain.pursuit import Go, Hindrance, Pursuit, Readiness
 from llm_worker.domain.routing import Route

@@ -211,3 +211,25 @@ def test_every_provider_can_be_built_and_no_key_is_shown(name: ProviderName) -> 
     assert provider.name is name
     assert provider.models.knows(provider.default_model)
     assert "hunter2" not in repr(provider)
+
+
+def test_key_from_a_file_may_end_with_a_line_break() -> None:
+    key = load_settings({"OPENAI_API_KEY": "sk-1\n"}).providers.openai.api_key
+    assert key is not None
+    assert key.get_secret_value() == "sk-1"
+    assert load_settings({"OPENAI_API_KEY": " \n"}).providers.openai.api_key is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ANTHROPIC_API_KEY", "\u201chunter2\u201d"),
+        ("OPENAI_API_KEY", "hun\nter2"),
+        ("LLM_WORKER_PROVIDERS__OPENROUTER__TITLE", "Bedömning"),
+    ],
+)
+def test_text_that_no_header_carries_is_refused_at_start(name: str, value: str) -> None:
+    faults = _faults(**{"GOOGLE_API_KEY": "g", name: value})
+    assert "no HTTP header carries" in faults
+    assert name in faults
+    assert "hunter2" not in faults

@@ -18,7 +18,7 @@ from llm_worker.domain.errors import (
     RefusedError,
     TruncatedAnswerError,
 )
-from llm_worker.domain.outcome import Attempt, FinishedAttempt, Target
+from llm_worker.domain.outcome import Attempt, FinishedAttempt, Repair, Target
 from llm_worker.domain.pursuit import Go, Hindrance, Pursuit, Readiness, Stop, Wait
 from llm_worker.domain.verdict import Billing
 from tests.support.builders import NOW, completion_of
@@ -26,7 +26,6 @@ from tests.support.builders import NOW, completion_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from llm_worker.domain.outcome import Repair
     from llm_worker.domain.verdict import Completion
 
 _A, _B, _C = (
@@ -153,7 +152,7 @@ def test_malformed_answer_is_repaired_once_by_the_same_target() -> None:
     pursuit.note(_finished(_A, _MALFORMED, step.repair), 30)
     assert pursuit.next_step(_ready, 0) == Go(_B)
     _fail(pursuit, _B, _MALFORMED, not_before_s=40)
-    assert pursuit.next_step(_ready, 0) == Wait(30)
+    assert pursuit.next_step(_ready, 0) == Stop(_MALFORMED)
 
 
 def test_repair_counts_as_an_attempt() -> None:
@@ -162,10 +161,20 @@ def test_repair_counts_as_an_attempt() -> None:
     assert pursuit.next_step(_ready, 0) == Stop(_MALFORMED)
 
 
-def test_answer_without_words_is_not_repaired() -> None:
+def test_answer_without_words_is_repaired_too() -> None:
     pursuit = _pursuit(_A, _B)
     _fail(pursuit, _A, MalformedAnswerError("empty", billing=Billing()), not_before_s=1)
+    assert pursuit.next_step(_ready, 0) == Go(_A, Repair(answer="", fault="empty"))
+
+
+def test_target_that_takes_too_long_is_left_out() -> None:
+    pursuit = _pursuit(_A, _B)
+    pursuit.rule_out(_A)
     assert pursuit.next_step(_ready, 0) == Go(_B)
+    pursuit.rule_out(_B)
+    step = pursuit.next_step(_ready, 0)
+    assert isinstance(step, Stop)
+    assert step.error.code is ErrorCode.TIMEOUT
 
 
 def test_of_a_long_malformed_answer_only_a_part_is_shown_again() -> None:
@@ -220,7 +229,7 @@ def test_repair_without_room_does_not_bring_its_target_back_too_soon() -> None:
     _fail(pursuit, _A, _MALFORMED, not_before_s=20)
     assert isinstance(pursuit.next_step(_ready, 0), Go)
     pursuit.skip(_A, 0)
-    assert pursuit.next_step(_ready, 0) == Wait(20)
+    assert pursuit.next_step(_ready, 0) == Stop(_MALFORMED)
 
 
 def test_request_that_no_limit_leaves_room_for_ends_as_a_rate_limit() -> None:

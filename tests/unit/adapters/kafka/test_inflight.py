@@ -119,6 +119,7 @@ async def test_defect_in_one_delivery_reaches_no_agent_and_is_not_acked(bench: _
     await _settled()
     assert bench.acked == []
     [(delivery, error)] = bench.telemetry.faults
+    assert delivery is not None
     assert (delivery.offset, type(error)) == (5, ZeroDivisionError)
 
 

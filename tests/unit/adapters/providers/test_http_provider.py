@@ -456,3 +456,27 @@ def test_provider_says_who_it_is() -> None:
     assert provider.name is ProviderName.SELF_HOSTED
     assert isinstance(provider.models, ByTier)
     assert (provider.default_model, provider.timeout_s) == ("toy-1", 30)
+
+
+async def test_cost_that_somebody_else_adds_to_is_unknown_and_not_the_tables() -> None:
+    def half_told(_body: JsonObject) -> Reply:
+        text = '{"winner": "A", "justification": "It is.", "confidence": 1}'
+        return Reply(stop=Stop.DONE, text=text, model="toy-1", usage=USAGE, is_cost_unknown=True)
+
+    completion = await judged(httpx.Response(200, json={}), ToyDialect(reply=half_told))
+    assert completion.billing == Billing(usage=USAGE, cost_usd=None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(202, json={"id": "later"}),
+        httpx.Response(502, content=b"<html>upstream broke off</html>"),
+        httpx.Response(520, content=b""),
+    ],
+    ids=lambda answer: answer.status_code,
+)
+async def test_answer_that_somebody_may_have_lost_for_us_may_be_billed(
+    answer: httpx.Response,
+) -> None:
+    assert (await failure_of(answer)).billing == Billing()

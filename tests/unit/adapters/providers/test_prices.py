@@ -53,15 +53,18 @@ def library_cost(
         "output_reasoning_tokens": usage.reasoning_tokens,
     }
     try:
-        return genai_prices.calc_price(
+        found = genai_prices.calc_price(
             genai_prices.Usage(**counts),
             model,
             provider_id=name,
             genai_request_timestamp=at,
             price_context=context,
-        ).total_price
+        )
     except (LookupError, ValueError):
         return None
+    # It prices at 0 whatever it has no price of.
+    is_free = model.endswith(":free") or model.startswith("gemma-")
+    return found.total_price if vars(found.model_price) or is_free else None
 
 
 counts = st.integers(0, 2_000) | st.sampled_from([100_000, 100_001, 200_000, 272_001, 600_000])
@@ -362,6 +365,21 @@ def test_list_has_the_default_model_whatever_it_is() -> None:
     (default,) = [row for row in rows if row.is_default]
     assert default.model == "gpt-6-luna-2026-09-22"
     assert default.input_usd == Decimal("0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        (ProviderName.OPENROUTER, "google/lyria-3-pro-preview"),
+        (ProviderName.OPENROUTER, "gemini-2.5-pro-exp-03-25"),
+        (ProviderName.OPENAI, "moderation"),
+    ],
+)
+def test_model_that_the_library_lists_without_a_price_is_no_free_judge(
+    name: ProviderName, model: str
+) -> None:
+    assert BOOKS[name].cost_usd(model, USAGE) is None
+    assert not BOOKS[name].knows(model)
 
 
 def test_list_says_what_is_deprecated_and_what_is_free() -> None:

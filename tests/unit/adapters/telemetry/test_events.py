@@ -44,7 +44,7 @@ def test_failed_attempt_is_logged_with_the_providers_request_id(log: StringIO) -
         billing=Billing(),
         facts=CallFacts(http_status=503, provider_request_id="req_7"),
     )
-    WorkerTelemetry(metrics, ManualClock()).attempted(attempt_of(error, number=2))
+    WorkerTelemetry(metrics, ManualClock()).attempted(request_of(), attempt_of(error, number=2))
     [line] = _lines(log)
     assert (
         line.items()
