@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _PAUSE_AT_MOST_S: Final = 300.0
 """A longer pause is believed in parts: after each, a few calls find out whether it still holds."""
-_PAUSE_UNTOLD_S: Final = 1.0
+_HALVED_AT_MOST_EVERY_S: Final = 1.0
+"""Calls that went out together are refused together: that is one sign, not many."""
+_USUAL_TOKENS: Final = 2_000
 _LANES: Final = tuple(Lane)
 
 
@@ -34,8 +36,8 @@ class Limits:
 class Gate:
     """Work waits here instead of failing, each lane in its own queue.
 
-    After a pause or an outage few calls go at first, and each success lets one more go: a crowd
-    that returns at once would only be sent away again.
+    After a pause half as many calls go, after an outage few, and each success lets one more go: a
+    crowd that returns at once would only be sent away again.
     """
 
     limits: Limits
@@ -49,6 +51,7 @@ class Gate:
     """One of each lane waits for its minute, so that neither lane reserves the other's turns."""
     _bell: Bell = field(default_factory=Bell)
     _closings: int = 0
+    _halved_at_s: float = float("-inf")
 
     def __post_init__(self) -> None:
         self.allowed = self.limits.max_in_flight
@@ -99,17 +102,23 @@ class Gate:
         self.slots.release(lane)
 
     def pause(self, seconds: float | None) -> None:
-        """Let nobody go for a while, as the provider asks; None: it does not say how long."""
+        """Let nobody go for as long as the provider asks, and half as many as before afterwards.
+
+        None: it does not say how long; who was refused waits, the others go on in smaller number.
+        """
         now_s = self.clock.monotonic()
-        pause_s = _PAUSE_UNTOLD_S if seconds is None else min(seconds, _PAUSE_AT_MOST_S)
-        if self.paused_until_s <= now_s:
-            self.turn_away()
-        self.paused_until_s = max(self.paused_until_s, now_s + pause_s)
-        self.slow_down()
+        if self.paused_until_s <= now_s and now_s - self._halved_at_s >= _HALVED_AT_MOST_EVERY_S:
+            self._halved_at_s = now_s
+            self._allow(max(self._least(), self.allowed // 2))
+        if seconds is not None:
+            if self.paused_until_s <= now_s:
+                self.turn_away()
+            pause_s = min(seconds, _PAUSE_AT_MOST_S)
+            self.paused_until_s = max(self.paused_until_s, now_s + pause_s)
 
     def slow_down(self) -> None:
         """Begin with few calls."""
-        self._allow(min(len(_LANES), self.limits.max_in_flight))
+        self._allow(self._least())
 
     def speed_up(self) -> None:
         """Let one more go: a call went well."""
@@ -134,6 +143,17 @@ class Gate:
         self.slots.reopen()
         self._next_turn.reopen()
         self._bell.reopen()
+
+    def backlog_s(self, lane: Lane, usual_s: float) -> float:
+        """Estimate how long the lane's next one would wait; a call takes `usual_s` seconds."""
+        waiting = self.waiting(lane)
+        if not waiting:
+            return 0.0
+        by_minute_s = self._wait_s(_USUAL_TOKENS, self._ahead(lane)) if self._is_limited() else 0.0
+        return max(by_minute_s, usual_s * waiting / self.allowed)
+
+    def _least(self) -> int:
+        return min(len(_LANES), self.limits.max_in_flight)
 
     def _allow(self, calls: int) -> None:
         self.allowed = calls

@@ -47,12 +47,16 @@ class Score:
     last_failure: datetime | None = None
     last_error: str | None = None
     last_attempt_s: float = float("-inf")
+    usual_s: float = 10.0
+    """A moving average of how long calls take, however they end; a guess before the first."""
     _lately: deque[tuple[bool, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def note(self, finished: FinishedAttempt, now_s: float) -> None:
         """Count an attempt."""
         self.attempts += 1
         self.last_attempt_s = now_s
+        seconds = finished.response_time_ms / 1000
+        self.usual_s += (_WEIGHT if self.attempts > 1 else 1.0) * (seconds - self.usual_s)
         ending = finished.ending
         self._lately.append((not isinstance(ending, ProviderError), finished.response_time_ms))
         if isinstance(ending, ProviderError):

@@ -26,6 +26,7 @@ from llm_worker.adapters.telemetry.events import WorkerTelemetry
 from llm_worker.adapters.telemetry.logging import setup_logging
 from llm_worker.adapters.telemetry.metrics import Metrics
 from llm_worker.adapters.web.health import health_routes
+from llm_worker.application.backpressure import Backpressure
 from llm_worker.application.pipeline import Pipeline
 from llm_worker.application.slots import RunningSlots
 from llm_worker.bootstrap.connection import catalog, kafka_options
@@ -131,7 +132,11 @@ def build_worker(settings: Settings) -> DeliveryApp:
         clock=clock,
         telemetry=telemetry,
     )
-    state = _state(settings, app, in_flight, slots, publisher, topics)
+    backpressure = Backpressure(
+        board=orchestrator.board, patience_s=settings.request_deadline_s / 2, clock=clock
+    )
+
+    state = _state(settings, app, in_flight, publisher, topics, orchestrator, backpressure)
     probe = WorkerProbe(
         state=state,
         in_flight=in_flight,
@@ -142,7 +147,9 @@ def build_worker(settings: Settings) -> DeliveryApp:
         metrics_registry=metrics,
         environment=settings.environment,
     )
-    consume_lanes(app, topics=topics, in_flight=in_flight, may_pull=publisher.ready)
+    consume_lanes(
+        app, topics=topics, in_flight=in_flight, may_pull=_may_pull(publisher, backpressure)
+    )
     app.on_partitions_assigned.connect(in_flight.reopen)
     app.task(state.watch)
     if settings.health.probe_interval_s > 0:
@@ -191,19 +198,31 @@ def _app(
     )
 
 
-def _state(
+def _may_pull(
+    publisher: KafkaPublisher, backpressure: Backpressure
+) -> Callable[[Lane], Awaitable[None]]:
+    async def until(lane: Lane) -> None:
+        await publisher.ready()
+        await backpressure.until_room(lane)
+
+    return until
+
+
+def _state(  # noqa: PLR0913, PLR0917 - it reads every moving part
     settings: Settings,
     app: DeliveryApp,
     in_flight: InFlight,
-    slots: RunningSlots,
     publisher: KafkaPublisher,
     topics: TopicCatalog,
+    orchestrator: Orchestrator,
+    backpressure: Backpressure,
 ) -> WorkerState:
     return WorkerState(
         app=app,
         topics=topics,
         in_flight=in_flight,
-        slots=slots,
+        slots=orchestrator.slots,
+        is_overloaded=backpressure.is_overloaded,
         publisher=publisher,
         clock=SystemClock(),
         request_deadline_s=settings.request_deadline_s,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,4 +176,14 @@ def _complaints(error: ValidationError) -> Iterator[str]:
         if variable is not None:
             yield f"{variable.names}: {message}. It means: {variable.field.description}"
         else:
-            yield f"{variable_name(path)}: {message}" if path else message
+            yield f"{_place(fault['loc'])}: {message}" if path else message
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Name what is no variable: a group of them, or a field of one rule in the list of them."""
+    names = tuple(takewhile(lambda part: isinstance(part, str), loc))
+    name, inside = variable_name(tuple(map(str, names))), loc[len(names) :]
+    if not inside:
+        return name
+    number, *fields = inside
+    return ", ".join([name, f"rule {int(number) + 1}", *map(str, fields)])

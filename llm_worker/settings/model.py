@@ -202,8 +202,8 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         default=500,
         ge=2,
-        description="Calls running at once in one worker, 2 or more; ten times as many requests "
-        "may be waiting.",
+        description="Calls running at once in one worker, 2 or more; ten times as many requests, "
+        "but at most 4,000, may be waiting.",
     )
     drain_s: float = Field(
         default=60,

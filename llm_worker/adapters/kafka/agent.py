@@ -22,7 +22,7 @@ def consume_lanes(
     *,
     topics: TopicCatalog,
     in_flight: InFlight,
-    may_pull: Callable[[], Awaitable[None]],
+    may_pull: Callable[[Lane], Awaitable[None]],
 ) -> None:
     """Register one agent per lane; `may_pull` waits while nothing new should be taken."""
 
@@ -32,7 +32,7 @@ def consume_lanes(
             async for event in stream.noack().events():
                 in_flight.take(event, lane)
                 await in_flight.room(lane)
-                await may_pull()
+                await may_pull(lane)
 
         return consume
 

@@ -14,7 +14,7 @@ from llm_worker.domain.health import KafkaFacts
 from llm_worker.domain.watchdog import Progress, stuck_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
     from faust.types import TP
@@ -45,6 +45,7 @@ class WorkerState:
     clock: Clock
     request_deadline_s: float
     session_timeout_s: float
+    is_overloaded: Callable[[Lane], bool]
     loop_lag_s: float = 0.0
     _idle_s: float = float("-inf")
 
@@ -102,7 +103,11 @@ class WorkerState:
         if not self.publisher.is_available:
             return 0
         lanes = [
-            lane for lane in Lane if self.slots.is_free(lane) and self.in_flight.has_room(lane)
+            lane
+            for lane in Lane
+            if self.slots.is_free(lane)
+            and self.in_flight.has_room(lane)
+            and not self.is_overloaded(lane)
         ]
         topics = {self.topics.on_broker(REQUEST_TOPICS[lane]) for lane in lanes}
         return sum(

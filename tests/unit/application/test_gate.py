@@ -206,14 +206,24 @@ async def test_headers_of_a_failure_are_believed_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told_s", "paused_s"), [(None, 1.0), (20.0, 20.0), (0.0, 0.0), (86_400.0, 300.0)]
+    ("told_s", "paused_s"), [(None, 0.0), (20.0, 20.0), (0.0, 0.0), (86_400.0, 300.0)]
 )
 async def test_pause_is_as_long_as_the_provider_asks_within_reason(
     told_s: float | None, paused_s: float
 ) -> None:
     gate = _gate()
     gate.pause(told_s)
-    assert gate.paused_until_s - _now_s() == pytest.approx(paused_s)
+    assert max(0.0, gate.paused_until_s - _now_s()) == pytest.approx(paused_s)
+
+
+async def test_refusals_of_calls_that_went_together_halve_their_number_once() -> None:
+    gate = _gate(100)
+    for _ in range(30):
+        gate.pause(None)
+    assert gate.allowed == 50
+    await asyncio.sleep(1)
+    gate.pause(None)
+    assert gate.allowed == 25
 
 
 async def test_shorter_pause_does_not_end_a_longer_one() -> None:

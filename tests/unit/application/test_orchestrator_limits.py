@@ -262,7 +262,7 @@ async def test_crowd_waits_as_long_as_the_provider_asks_and_comes_back_slowly(
     assert len(first.calls) == 112
     assert not [at_s for at_s in first.called_at_s if began_s < at_s < began_s + 20]
     first_round = [at_s for at_s in first.called_at_s if began_s + 20 <= at_s < began_s + 20.4]
-    assert len(first_round) <= 2
+    assert len(first_round) <= 6, "half of those that ran"
     rounds = Counter(round((at_s - began_s - 20) * 2) for at_s in first.called_at_s[12:])
     assert [rounds[number] for number in range(3)] == sorted(rounds[number] for number in range(3))
 

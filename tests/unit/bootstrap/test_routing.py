@@ -233,3 +233,10 @@ def test_text_that_no_header_carries_is_refused_at_start(name: str, value: str) 
     assert "no HTTP header carries" in faults
     assert name in faults
     assert "hunter2" not in faults
+
+
+def test_fault_in_a_rule_names_the_rule_and_its_field() -> None:
+    rules = '[{"targets": "openai"}, {"targets": "openai", "strategy": "x"}, {"lane": "bulk"}]'
+    faults = _faults(OPENAI_API_KEY="o", LLM_WORKER_ROUTING__RULES=rules).splitlines()
+    assert faults[0].startswith("LLM_WORKER_ROUTING__RULES, rule 2, strategy: ")
+    assert faults[1].startswith("LLM_WORKER_ROUTING__RULES, rule 3, targets: ")

@@ -51,6 +51,9 @@ class _InFlight:
     async def room(self, _lane: Lane) -> None:
         await self.free.wait()
 
+    async def may_pull(self, _lane: Lane) -> None:
+        await self.pull.wait()
+
 
 @pytest.fixture
 def app() -> Iterator[DeliveryApp]:
@@ -63,7 +66,7 @@ def _consume(app: DeliveryApp, in_flight: _InFlight, stream: _Stream, lane: Lane
         app,
         topics=load_topics("test."),
         in_flight=cast("Any", in_flight),
-        may_pull=in_flight.pull.wait,  # type: ignore[arg-type] # its answer does not matter
+        may_pull=in_flight.may_pull,
     )
     return app.agents[f"lane-{lane}"].fun(stream)
 

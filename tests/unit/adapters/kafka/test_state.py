@@ -89,6 +89,7 @@ class _Bench:
     publisher: _Publisher = field(default_factory=_Publisher)
     slots: RunningSlots = field(default_factory=lambda: RunningSlots(4, tuple(Lane)))
     clock: ManualClock = field(default_factory=ManualClock)
+    overloaded: set[Lane] = field(default_factory=set)
 
     def state(self) -> WorkerState:
         return WorkerState(
@@ -100,6 +101,7 @@ class _Bench:
             clock=self.clock,
             request_deadline_s=300,
             session_timeout_s=45,
+            is_overloaded=self.overloaded.__contains__,
         )
 
 
@@ -211,3 +213,9 @@ def test_worker_that_has_not_started_has_neither_partitions_nor_contact(bench: _
     assert (facts.assigned_partitions, facts.last_broker_contact_age_s) == (0, None)
     assert bench.state().lags() == {}
     assert bench.state().progress().pullable == 0
+
+
+def test_records_of_a_lane_that_is_held_back_are_not_missed(bench: _Bench) -> None:
+    """Or the watchdog would end a worker whose provider is merely slow."""
+    bench.overloaded.add(Lane.BULK)
+    assert bench.state().progress().pullable == 4
