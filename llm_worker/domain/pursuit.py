@@ -105,7 +105,9 @@ class Pursuit:
         self.attempts.append(finished)
         ending = finished.ending
         again = isinstance(ending, ProviderError) and ending.is_retryable
-        self._out[finished.attempt.target] = not_before_s if again else float("inf")
+        target, until_s = finished.attempt.target, not_before_s if again else float("inf")
+        # A repair that fails otherwise does not bring a target back that was ruled out before.
+        self._out[target] = max(self._out.get(target, until_s), until_s)
 
     def skip(self, target: Target, now_s: float) -> None:
         """Leave out for a while a target whose limits have no room before the deadline.

@@ -155,6 +155,14 @@ def test_malformed_answer_is_repaired_once_by_the_same_target() -> None:
     assert pursuit.next_step(_ready, 0) == Stop(_MALFORMED)
 
 
+def test_repair_that_fails_otherwise_does_not_bring_its_target_back() -> None:
+    pursuit, down = _pursuit(_A), ProviderDownError("503")
+    _fail(pursuit, _A, _MALFORMED)
+    assert isinstance(pursuit.next_step(_ready, 0), Go)
+    _fail(pursuit, _A, down)
+    assert pursuit.next_step(_ready, 0) == Stop(down)
+
+
 def test_repair_counts_as_an_attempt() -> None:
     pursuit = _pursuit(attempts_at_most=1)
     _fail(pursuit, _A, _MALFORMED)
