@@ -265,6 +265,11 @@ def _environment(bootstrap_servers: str, prefix: str, journal: Path) -> dict[str
             "kafka__session_timeout_s": 6,
             "cache__redis_url": "",
             "callback_patterns": f"{prefix}*",
+            "providers__mock__enabled": "true",
+            # Who waits, for a retry or through a pause, may be overtaken; given back by a drain, it
+            # takes with it what is finished behind it: docs/reliability.md, last section.
+            "retry__attempts": 1,
+            "providers__mock__error_rate": 0,
             "providers__mock__journal": journal,
             "providers__mock__timeout_s": 10,
             "drain_s": 15,

@@ -25,6 +25,7 @@ async def test_killed_workers_lose_nothing(kafka: EmbeddedKafka, new_scenario: N
         bootstrap_servers=kafka.bootstrap_servers,
         max_in_flight=slots,
         providers__mock__latency_ms=200,
+        providers__mock__error_rate=0.05,
     ) as scenario:
         victim, partner = await scenario.start_worker(), None
         async with scenario.load.running(rate_per_s=60, at_least=sized(small=600, full=10_000)):
