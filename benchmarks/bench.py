@@ -32,10 +32,19 @@ if TYPE_CHECKING:
 WRITTEN = (
     TopicName.REQUEST_STARTED,
     TopicName.COST_TRACKING,
+    TopicName.CACHE_MISS,
     TopicName.REQUEST_COMPLETED,
     TopicName.COMPARISON_RESULT,
 )
-"""What our worker writes for a request that succeeds, in its order."""
+"""What our worker writes for a request that it buys, in its order."""
+WRITTEN_ON_HIT = (
+    TopicName.COST_TRACKING,
+    TopicName.CACHE_HIT,
+    TopicName.REQUEST_COMPLETED,
+    TopicName.COMPARISON_RESULT,
+)
+"""What our worker writes for a request that the cache answers, in its order."""
+_REQUESTED = TopicName.COMPARISON_REQUESTED
 WINDOW_PER_LANE = WINDOW_PER_SLOT // len(Lane)
 """Requests that one lane of our worker holds at most, per running slot."""
 MOCK = {
@@ -75,14 +84,26 @@ class Bench:
         return catalog
 
     async def fill(
-        self, topics: TopicCatalog, name: TopicName, count: int, *, essay_bytes: int
-    ) -> None:
-        """Send requests; the broker holds them on return."""
-        topic = topics.on_broker(name)
-        for _ in range(count):
-            key, value = request(essay_bytes)
+        self,
+        topics: TopicCatalog,
+        name: TopicName,
+        count: int,
+        *,
+        essay_bytes: int,
+        questions: int | None = None,
+        cache_mode: str = "use",
+    ) -> bytes:
+        """Send requests; the broker holds them on return. Gives the last one's key.
+
+        They ask so many different questions in turn; without `questions` each its own.
+        """
+        topic, key = topics.on_broker(name), b""
+        for number in range(count):
+            question = f"question {number % questions}" if questions else None
+            key, value = request(essay_bytes, question=question, cache_mode=cache_mode)
             await self.producer.send(topic, value=value, key=key)
         await self.producer.flush()
+        return key
 
     async def results(self, topics: TopicCatalog) -> int:
         """Count the results that the broker holds."""
@@ -97,7 +118,7 @@ class Bench:
         if loop in (Loop.WORKER, Loop.WORKER_INFO):
             level = "INFO" if loop is Loop.WORKER_INFO else "WARNING"
             slots = max(2, in_flight // WINDOW_PER_LANE)
-            with self.worker(topics, slots=slots, LOG__LEVEL=level) as (subject, _):
+            with self.worker(topics, slots=slots, settings={"LOG__LEVEL": level}) as (subject, _):
                 yield subject
             return
         module = f"benchmarks.loops.{'bare' if loop is Loop.BARE else 'faust_bare'}"
@@ -135,9 +156,12 @@ class Bench:
         *,
         slots: int,
         providers: Mapping[str, str] = MOCK,
-        **settings: str,
+        settings: Mapping[str, str] = {},
     ) -> Iterator[tuple[Subject, str]]:
-        """Run our worker; give it and its address. `providers` is environment."""
+        """Run our worker; give it and its address.
+
+        `providers` is environment; `settings` are names without LLM_WORKER_ and their values.
+        """
         [port] = free_ports(1)
         group = f"bench-{uuid4()}"
         chosen = {
@@ -149,7 +173,7 @@ class Bench:
             "WEB__PORT": str(port),
             "LOG__LEVEL": "WARNING",
             "LOG__FORMAT": "json",
-        } | settings
+        } | dict(settings)
         env = {f"LLM_WORKER_{name}": value for name, value in chosen.items()} | dict(providers)
         log = self.directory / f"{group}.log"
         with running("benchmarks.loops.worker", log=log, env=env) as subject:
@@ -157,21 +181,35 @@ class Bench:
 
     async def written(self, providers: Mapping[str, str], *, essay_bytes: int) -> list[Answer]:
         """Run our worker on one request and give what it writes, for other loops to write."""
-        topics = await self.topics("answers")
-        await self.fill(topics, TopicName.COMPARISON_REQUESTED, 1, essay_bytes=essay_bytes)
-        with self.worker(topics, slots=10, providers=providers) as (subject, _):
-            while not await self.results(topics):
-                subject.check()
-                await asyncio.sleep(0.1)
-        return [await self._answer(topics, name) for name in WRITTEN]
+        return await self._written(providers, WRITTEN, 1, essay_bytes)
 
-    async def _answer(self, topics: TopicCatalog, name: TopicName) -> Answer:
-        topic = topics.on_broker(name)
+    async def written_on_hit(self, *, essay_bytes: int) -> list[Answer]:
+        """Give what it writes for a request whose verdict it has bought before."""
+        return await self._written(MOCK, WRITTEN_ON_HIT, 2, essay_bytes)
+
+    async def _written(
+        self, providers: Mapping[str, str], names: Iterable[TopicName], asked: int, essay_bytes: int
+    ) -> list[Answer]:
+        """Ask the same so many times, one after another; give what the last one gets."""
+        topics, key = await self.topics("answers"), b""
+        with self.worker(topics, slots=10, providers=providers) as (subject, _):
+            for number in range(1, asked + 1):
+                key = await self.fill(topics, _REQUESTED, 1, essay_bytes=essay_bytes, questions=1)
+                while await self.results(topics) < number:
+                    subject.check()
+                    await asyncio.sleep(0.1)
+        return [await self._answer(topics, name, key) for name in names]
+
+    async def _answer(self, topics: TopicCatalog, name: TopicName, request_key: bytes) -> Answer:
         reader = AIOKafkaConsumer(
-            topic, bootstrap_servers=self.bootstrap_servers, auto_offset_reset="earliest"
+            topics.on_broker(name),
+            bootstrap_servers=self.bootstrap_servers,
+            auto_offset_reset="earliest",
         )
         async with reader:
             record = await reader.getone()
+            while request_key not in record.value:
+                record = await reader.getone()
         headers = [(key, value.decode()) for key, value in record.headers]
         return Answer(topic=topics[name].name, value=record.value.decode(), headers=headers)
 

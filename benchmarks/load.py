@@ -12,10 +12,16 @@ _WORDS = (
 )
 
 
-def request(essay_bytes: int) -> tuple[bytes, bytes]:
-    """Write a request of two essays of so many bytes; give the record's key and value."""
+def request(
+    essay_bytes: int, *, question: str | None = None, cache_mode: str = "use"
+) -> tuple[bytes, bytes]:
+    """Write a request of two essays of so many bytes; give the record's key and value.
+
+    Those with the same `question` ask the same; without one, a request asks what no other does.
+    """
     correlation_id = str(uuid4())
-    essay = (_WORDS * (essay_bytes // len(_WORDS) + 1))[:essay_bytes]
+    words = _WORDS * (essay_bytes // len(_WORDS) + 1)
+    essay = f"{question or correlation_id}. {words}"[:essay_bytes]
     envelope = {
         "event_id": str(uuid4()),
         "event_type": "huleedu.llm_provider.comparison_requested.v1",
@@ -29,6 +35,7 @@ def request(essay_bytes: int) -> tuple[bytes, bytes]:
             "essay_b": essay[::-1],
             "user_id": "user-17",
             "organization_id": "school-3",
+            "cache_mode": cache_mode,
             "metadata": {"essay_a_id": "17-a", "essay_b_id": "17-b", "batch": "2026-11"},
         },
     }

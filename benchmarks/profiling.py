@@ -7,18 +7,20 @@ import re
 import shutil
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import Loop
+from benchmarks.bench import WINDOW_PER_LANE, Loop
 from benchmarks.over_http import OverHttp
 from benchmarks.report import Section
 from benchmarks.window import measure_for
 from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.dev.cache import EmbeddedCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from benchmarks.bench import Bench
@@ -78,7 +80,24 @@ async def profile_http(bench: Bench, tell: Callable[[str], None]) -> dict[str, S
     return await _profile_both(bench, loops.worker, ("d", loops.bare), tell)
 
 
-PROFILES = {"mock": profile_mock, "http": profile_http}
+async def profile_cache(bench: Bench, tell: Callable[[str], None]) -> dict[str, Section]:
+    """Profile the worker with Redis and without, on requests that each ask something else."""
+
+    def running(url: str) -> Running:
+        @contextmanager
+        def run(topics: TopicCatalog) -> Iterator[Subject]:
+            slots = _IN_FLIGHT // WINDOW_PER_LANE
+            settings = {"CACHE__REDIS_URL": url}
+            with bench.worker(topics, slots=slots, settings=settings) as (subject, _):
+                yield subject
+
+        return run
+
+    with EmbeddedCache(bench.directory / "profiled") as cache:
+        return await _profile_both(bench, running(cache.url), ("ii", running("")), tell)
+
+
+PROFILES = {"mock": profile_mock, "http": profile_http, "cache": profile_cache}
 """By what answers."""
 
 

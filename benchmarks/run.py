@@ -16,11 +16,14 @@ import orjson
 
 from benchmarks.bench import bench_on
 from benchmarks.parts.adapters import AdapterPlan, measure_adapters
+from benchmarks.parts.cache import CachePlan, measure_cache
+from benchmarks.parts.cache_trips import TripsPlan, measure_trips
 from benchmarks.parts.cpu import CpuPlan, measure_cpu
 from benchmarks.parts.growth import GrowthPlan, measure_growth
 from benchmarks.parts.http import HttpPlan, measure_http
 from benchmarks.parts.memory import MemoryPlan, measure_memory
 from benchmarks.parts.orchestrator import OrchestratorPlan, measure_orchestrator
+from benchmarks.parts.redis_faults import FaultPlan, measure_faults
 from benchmarks.parts.startup import measure_startup
 from benchmarks.profiling import PROFILES
 from benchmarks.report import machine, put_into, render
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
     from benchmarks.report import Section
 
-PARTS = ("cpu", "http", "adapters", "orchestrator", "memory", "startup", "growth")
+PARTS = (
+    *("cpu", "http", "adapters", "orchestrator", "cache", "cache-trips", "redis-faults"),
+    *("memory", "startup", "growth"),
+)
 
 
 def main() -> None:
@@ -77,6 +83,14 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
     http = HttpPlan(rounds=rounds, comparisons=1_500 if quick else 3_000)
     adapters = AdapterPlan(rounds=rounds, calls=1_000 if quick else 2_000)
     orchestrator = OrchestratorPlan(rounds=rounds, requests=10_000 if quick else 30_000)
+    cache = CachePlan(
+        rounds=rounds,
+        comparisons=1_500 if quick else 3_000,
+        in_flight=(50,) if quick else (50, 500),
+        keys=10_000 if quick else 1_000_000,
+    )
+    trips = TripsPlan(comparisons=50 if quick else 200)
+    faults = FaultPlan(seconds=3 if quick else 10)
     memory = MemoryPlan(slots=2_000, seconds=15 if quick else 60)
     growth = GrowthPlan(
         rounds=rounds,
@@ -89,6 +103,9 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
         "http": lambda: measure_http(bench, http, _tell),
         "adapters": lambda: measure_adapters(bench, adapters, _tell),
         "orchestrator": lambda: measure_orchestrator(bench, orchestrator, _tell),
+        "cache": lambda: measure_cache(bench, cache, _tell),
+        "cache-trips": lambda: measure_trips(bench, trips, _tell),
+        "redis-faults": lambda: measure_faults(bench, faults, _tell),
         "memory": lambda: measure_memory(bench, memory, _tell),
         "startup": lambda: measure_startup(bench, max(rounds, 3), _tell),
         "growth": lambda: measure_growth(bench, growth, _tell),

@@ -7,6 +7,7 @@ import pytest
 
 from llm_worker.dev.cache import EmbeddedCache
 from llm_worker.dev.kafka import EmbeddedKafka
+from tests.support.redis_servers import RedisServer, redis_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,3 +38,10 @@ def cache_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedC
     """One cache for the whole session: for tests that do not stop it."""
     with EmbeddedCache(tmp_path_factory.mktemp("cache")) as cache:
         yield cache
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for the whole session, Debian's: for tests that do not stop it."""
+    with RedisServer(tmp_path_factory.mktemp("redis"), redis_command()) as server:
+        yield server

@@ -12,9 +12,11 @@ from benchmarks.loops.solo import SoloJob
 from benchmarks.loops.traced import let_profilers_in
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.application.backoff import Backoff
+from llm_worker.application.bell import Bell
 from llm_worker.application.buyer import Buyer
 from llm_worker.application.orchestrator import Orchestrator
-from llm_worker.application.ports import NoBudget, NoCache
+from llm_worker.application.ports import NoBudget, Turn
+from llm_worker.application.purchases import Purchases
 from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
 from llm_worker.application.switchboard import Switchboard
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from llm_worker.application.ports import ModelCatalog
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.breaker import BreakerState
+    from llm_worker.domain.cached import CachedVerdict
     from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Target
     from llm_worker.domain.request import ComparisonRequest
@@ -77,10 +80,10 @@ async def run(job: SoloJob) -> None:
 
     async def resolve(orchestrator: Orchestrator, times: int) -> None:
         for _ in range(times):
-            await orchestrator.resolve(request, _announce)
+            await orchestrator.resolve(request, _Log())
 
     for strategy, orchestrator in orchestrators.items():
-        if not isinstance(await orchestrator.resolve(request, _announce), Completed):
+        if not isinstance(await orchestrator.resolve(request, _Log()), Completed):
             raise TypeError(f"there was no verdict by {strategy}")
         await resolve(orchestrator, _WARM_UP)
     rounds = []
@@ -93,8 +96,27 @@ async def run(job: SoloJob) -> None:
     job.tell(rounds)
 
 
-async def _announce(_attempt: Attempt) -> None:
-    """Tell nobody."""
+class _Log:
+    """Tells nobody."""
+
+    async def begins(self, _attempt: Attempt) -> bool:
+        return True
+
+    def ended(self, _finished: FinishedAttempt) -> None:
+        pass
+
+
+class _Forgetful:
+    """A cache that never has what is asked: every request is bought."""
+
+    async def find(self, _fingerprint: str) -> Turn:
+        return Turn.BUY
+
+    def keep(self, _fingerprint: str, _verdict: CachedVerdict) -> None:
+        pass
+
+    def pass_on(self, _fingerprint: str) -> None:
+        pass
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -140,6 +162,12 @@ class _Silent:
     def refused(self, _record: Record, _refusal: object) -> None:
         pass
 
+    def attempt_lost(self, _request: ComparisonRequest, _attempt: Attempt) -> None:
+        pass
+
+    def superseded(self, _request: ComparisonRequest) -> None:
+        pass
+
     def faulted(self, _delivery: Delivery | None, error: Exception) -> None:
         raise error
 
@@ -172,7 +200,7 @@ def _orchestrator(settings: Settings, strategy: Strategy) -> Orchestrator:
         attempts_at_most=settings.retry.attempts,
         backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),
         slots=RunningSlots(settings.max_in_flight, tuple(Lane)),
-        cache=NoCache(),
+        purchases=Purchases(cache=_Forgetful(), bell=Bell()),
         budget=budget,
         clock=clock,
         telemetry=telemetry,

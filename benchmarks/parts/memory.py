@@ -83,7 +83,7 @@ async def _watch(
         "REQUEST_DEADLINE_S": "3600",
     }
     async with feed(bench, topics, plan):
-        with bench.worker(topics, slots=plan.slots, providers=providers, **settings) as (
+        with bench.worker(topics, slots=plan.slots, providers=providers, settings=settings) as (
             subject,
             address,
         ):

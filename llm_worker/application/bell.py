@@ -12,6 +12,11 @@ class Bell:
         self._next = asyncio.Event()
         self._is_open = True
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may wait."""
+        return self._is_open
+
     async def wait(self, until_s: float) -> bool:
         """Wait for the next ring, at most until the monotonic `until_s`; False: let go."""
         if self._is_open:

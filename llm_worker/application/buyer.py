@@ -18,16 +18,22 @@ from llm_worker.domain.outcome import Attempt, FinishedAttempt
 from llm_worker.domain.verdict import Billing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
-    from llm_worker.application.ports import Budget, Clock, Ownership, Provider, Telemetry
+    from llm_worker.application.ports import (
+        AttemptLog,
+        Budget,
+        Clock,
+        Ownership,
+        Provider,
+        Telemetry,
+    )
     from llm_worker.application.switchboard import Switchboard
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.pursuit import Go
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.verdict import Completion
 
-    Announce = Callable[[Attempt], Awaitable[None]]
     Tried = FinishedAttempt | Grant | OverBudgetError | DeadlinePassedError | None
 
 
@@ -43,7 +49,7 @@ class Buyer:
     telemetry: Telemetry
 
     async def buy(
-        self, step: Go, number: int, request: ComparisonRequest, announce: Announce
+        self, step: Go, number: int, request: ComparisonRequest, log: AttemptLog
     ) -> Tried:
         """Look once more whether it may be, and ask; None: the target is closed by now."""
         target = step.target
@@ -61,15 +67,13 @@ class Buyer:
                 repair=step.repair,
                 is_probe=is_probe,
             )
-            tried = await self._pay(request, attempt, announce)
+            tried = await self._pay(request, attempt, log)
         finally:
             if is_probe and not isinstance(tried, FinishedAttempt):
                 self.board.abandoned(target)
         return tried
 
-    async def _pay(
-        self, request: ComparisonRequest, attempt: Attempt, announce: Announce
-    ) -> FinishedAttempt | OverBudgetError | DeadlinePassedError:
+    async def _pay(self, request: ComparisonRequest, attempt: Attempt, log: AttemptLog) -> Tried:
         """Reserve, announce and call; what was reserved is settled, or released at once."""
         target = attempt.target
         if self._left_s(request) <= self.board.expected_s(target):
@@ -80,8 +84,9 @@ class Buyer:
             return error
         is_called, finished = False, None
         try:
-            await announce(attempt)
-            # Kafka may have taken its time to hold the announcement.
+            if not await log.begins(attempt):
+                return Grant.LET_GO
+            # Redis and Kafka may have taken their time to note it.
             limit_s = min(self.providers[target.provider].timeout_s, self._left_s(request))
             if limit_s <= 0:
                 return DeadlinePassedError("no time is left")

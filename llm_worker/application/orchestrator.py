@@ -6,11 +6,14 @@ how targets stand is known to `application/switchboard.py`; here it is done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from llm_worker.application.purchases import shared_failure
 from llm_worker.application.slots import Grant
+from llm_worker.contracts.request import CacheMode
+from llm_worker.domain.cached import CachedVerdict, CacheHit
 from llm_worker.domain.errors import (
     DeadlinePassedError,
     NoTargetError,
@@ -19,19 +22,16 @@ from llm_worker.domain.errors import (
     UnknownModelError,
     WorkerFaultError,
 )
+from llm_worker.domain.fingerprint import fingerprint_of
 from llm_worker.domain.judging import expected_usage
 from llm_worker.domain.outcome import Completed, Failed, FinishedAttempt, LetGo, Target
 from llm_worker.domain.pursuit import Go, Pursuit, Stop, Wait
 
 if TYPE_CHECKING:
     from llm_worker.application.backoff import Backoff
-    from llm_worker.application.buyer import Announce, Buyer, Tried
-    from llm_worker.application.ports import (
-        Budget,
-        Clock,
-        Telemetry,
-        VerdictCache,
-    )
+    from llm_worker.application.buyer import Buyer, Tried
+    from llm_worker.application.ports import AttemptLog, Budget, Clock, Telemetry
+    from llm_worker.application.purchases import Purchases
     from llm_worker.application.routes import Routes
     from llm_worker.application.slots import RunningSlots
     from llm_worker.application.switchboard import Switchboard
@@ -53,31 +53,71 @@ class Orchestrator:
     backoff: Backoff
     slots: RunningSlots
     buyer: Buyer
-    cache: VerdictCache
+    purchases: Purchases
     budget: Budget
     clock: Clock
     telemetry: Telemetry
 
-    async def resolve(self, request: ComparisonRequest, announce: Announce) -> Ending:
-        """Bring the request to its end; `announce` is awaited before each attempt."""
-        asked, prompt_bytes = request.asked, request.prompt.size_bytes
+    async def resolve(self, request: ComparisonRequest, log: AttemptLog) -> Ending:
+        """Bring the request to its end; `log` is told of each attempt."""
+        asked = request.asked
         try:
             route = self.routes.route_of(
-                asked, lane=request.delivery.lane, prompt_bytes=prompt_bytes
+                asked, lane=request.delivery.lane, prompt_bytes=request.prompt.size_bytes
             )
         except (NoTargetError, UnknownModelError) as error:
             return self._failed(request, self.routes.first_target(asked), error)
-        known = await self.cache.find(request, route)
-        if known is not None:
-            return self._completed(request, route.targets[0], known)
+        is_late = self.clock.monotonic() >= request.deadline_s
+        if asked.cache_mode is CacheMode.BYPASS or is_late:
+            return await self._buy(request, route, log)
+        fingerprint = fingerprint_of(asked, route)
+        if asked.cache_mode is CacheMode.USE:
+            return await self._share(fingerprint, request, route, log)
+        ending = await self._buy(request, route, log)
+        if isinstance(ending, Completed):
+            self.purchases.keep(fingerprint, _to_remember(ending))
+        return ending
+
+    async def _share(
+        self, fingerprint: str, request: ComparisonRequest, route: Route, log: AttemptLog
+    ) -> Ending:
+        """Answer from the cache or from another's purchase, or buy for all who ask the same."""
+        match await self.purchases.join(fingerprint, request.deadline_s):
+            case Grant.GRANTED:
+                ending = await self._buy_for_all(fingerprint, request, route, log)
+            case CacheHit() as hit:
+                return self._hit(request, hit)
+            case ProviderError() as error:
+                ending = self._failed(request, route.targets[0], error)
+            case Grant.EXPIRED:
+                late = DeadlinePassedError("another request's call for the same took too long")
+                ending = self._failed(request, route.targets[0], late)
+            case _:
+                return LetGo()
+        return ending if isinstance(ending, LetGo) else replace(ending, is_cache_miss=True)
+
+    async def _buy_for_all(
+        self, fingerprint: str, request: ComparisonRequest, route: Route, log: AttemptLog
+    ) -> Ending:
+        ending: Ending | None = None
+        try:
+            ending = await self._buy(request, route, log)
+        finally:
+            if isinstance(ending, Completed):
+                self.purchases.bought(fingerprint, _to_remember(ending))
+            else:
+                self.purchases.failed(fingerprint, shared_failure(ending, route))
+        return ending
+
+    async def _buy(self, request: ComparisonRequest, route: Route, log: AttemptLog) -> Ending:
         pursuit = Pursuit(
-            targets=self.board.in_order(route, prompt_bytes),
+            targets=self.board.in_order(route, request.prompt.size_bytes),
             deadline_s=request.deadline_s,
             attempts_at_most=self.attempts_at_most,
             spills=route.strategy.spills,
         )
         try:
-            return await self._pursue(pursuit, request, route, announce)
+            return await self._pursue(pursuit, request, log)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not hide what was paid
             self.telemetry.faulted(request.delivery, error)
             fault = WorkerFaultError(
@@ -89,14 +129,16 @@ class Orchestrator:
         """Give back all requests that wait, and every later one that would, until `reopen`."""
         self.slots.let_go()
         self.board.let_go()
+        self.purchases.let_go()
 
     def reopen(self) -> None:
         """Let requests wait again."""
         self.slots.reopen()
         self.board.reopen()
+        self.purchases.reopen()
 
     async def _pursue(
-        self, pursuit: Pursuit, request: ComparisonRequest, route: Route, announce: Announce
+        self, pursuit: Pursuit, request: ComparisonRequest, log: AttemptLog
     ) -> Ending:
         readiness = partial(self.board.readiness, lane=request.delivery.lane)
         while True:
@@ -108,26 +150,22 @@ class Orchestrator:
                     if not await self.board.bell.wait(min(until_s, request.deadline_s)):
                         return LetGo(tuple(pursuit.attempts))
                 case Go():
-                    ending = await self._go(step, pursuit, request, route, announce)
+                    ending = await self._go(step, pursuit, request, log)
                     if ending is not None:
                         return ending
                 case _:
                     assert_never(step)
 
     async def _go(
-        self,
-        step: Go,
-        pursuit: Pursuit,
-        request: ComparisonRequest,
-        route: Route,
-        announce: Announce,
+        self, step: Go, pursuit: Pursuit, request: ComparisonRequest, log: AttemptLog
     ) -> Ending | None:
         """Try a target; None where the request has to go on."""
         number = len(pursuit.attempts) + 1
-        match await self._within_limits(step, number, request, announce):
+        match await self._within_limits(step, number, request, log):
             case FinishedAttempt() as finished:
                 pursuit.note(finished, self._not_before_s(finished, pursuit))
-                await self._tell(finished, request, route)
+                log.ended(finished)
+                await self._tell(finished, request)
                 if not isinstance(finished.ending, ProviderError):
                     return self._completed(request, step.target, finished.ending, pursuit)
             case Grant.LET_GO:
@@ -142,21 +180,17 @@ class Orchestrator:
                 pass
         return None
 
-    async def _tell(
-        self, finished: FinishedAttempt, request: ComparisonRequest, route: Route
-    ) -> None:
+    async def _tell(self, finished: FinishedAttempt, request: ComparisonRequest) -> None:
         """Tell all who keep a book; a defect of theirs takes nobody's paid verdict away."""
         try:
             self.board.scored(finished)
             self.telemetry.attempted(request, finished)
             await self.budget.settle(request, finished.billing)
-            if not isinstance(finished.ending, ProviderError):
-                await self.cache.keep(request, route, finished.ending)
         except Exception as error:  # noqa: BLE001 - see above
             self.telemetry.faulted(request.delivery, error)
 
     async def _within_limits(
-        self, step: Go, number: int, request: ComparisonRequest, announce: Announce
+        self, step: Go, number: int, request: ComparisonRequest, log: AttemptLog
     ) -> Tried:
         """Wait for room at the provider, then for a running slot, and ask."""
         lane, gate = request.delivery.lane, self.board.gates[step.target.provider]
@@ -169,7 +203,7 @@ class Orchestrator:
             tried = await self.slots.acquire(lane, request.deadline_s)
             if tried is Grant.GRANTED:
                 try:
-                    tried = await self.buyer.buy(step, number, request, announce)
+                    tried = await self.buyer.buy(step, number, request, log)
                 finally:
                     self.slots.release(lane)
         finally:
@@ -192,15 +226,27 @@ class Orchestrator:
         request: ComparisonRequest,
         target: Target,
         completion: Completion,
-        pursuit: Pursuit | None = None,
+        pursuit: Pursuit,
     ) -> Completed:
         return Completed(
             request=request,
-            attempts=tuple(pursuit.attempts) if pursuit else (),
+            attempts=tuple(pursuit.attempts),
             target=Target(provider=target.provider, model=completion.model),
             completion=completion,
             completed_at=self.clock.now(),
             response_time_ms=self._elapsed_ms(request),
+        )
+
+    def _hit(self, request: ComparisonRequest, hit: CacheHit) -> Completed:
+        completion = hit.verdict.completion
+        return Completed(
+            request=request,
+            attempts=(),
+            target=Target(provider=hit.verdict.provider, model=completion.model),
+            completion=completion,
+            completed_at=self.clock.now(),
+            response_time_ms=self._elapsed_ms(request),
+            hit=hit,
         )
 
     def _failed(
@@ -221,3 +267,14 @@ class Orchestrator:
 
     def _elapsed_ms(self, request: ComparisonRequest) -> int:
         return round((self.clock.monotonic() - request.delivery.received_s) * 1000)
+
+
+def _to_remember(bought: Completed) -> CachedVerdict:
+    request = bought.request
+    return CachedVerdict(
+        provider=bought.target.provider,
+        completion=bought.completion,
+        bought_by=request.correlation_id,
+        organization_id=request.asked.organization_id,
+        bought_at=bought.completed_at,
+    )

@@ -4,45 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from llm_worker.application.ports import Refusal
-from llm_worker.contracts.result import LLMComparisonResultV1
+from llm_worker.application.bell import Bell
+from llm_worker.application.claimed import ClaimedRequest
+from llm_worker.domain.attempt_events import attempt_events, lost_attempt_event
+from llm_worker.domain.claim import Claim, Hindrance, KnownOutcome
 from llm_worker.domain.errors import (
     ConflictingRequestError,
     InvalidReplyTopicError,
     WorkerFaultError,
 )
-from llm_worker.domain.events import (
-    DeadLetter,
-    Event,
-    attempt_events,
-    events_of,
-    started_event,
-)
+from llm_worker.domain.events import events_of
 from llm_worker.domain.outcome import Failed, LetGo, Rejected, Replayed
 from llm_worker.domain.request import conflict_namespace
-from llm_worker.domain.results import shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from llm_worker.application.orchestrator import Orchestrator
     from llm_worker.application.ports import (
         Clock,
         Codec,
-        EventPublisher,
         OutcomeStore,
         ReplyTopics,
         Sending,
         Telemetry,
     )
-    from llm_worker.domain.delivery import Delivery, Record
+    from llm_worker.application.publishing import Publishing
+    from llm_worker.domain.delivery import Delivery
     from llm_worker.domain.errors import InvalidDeliveryError
-    from llm_worker.domain.outcome import Attempt, Completed, Ending
+    from llm_worker.domain.outcome import Completed, Ending, FinishedAttempt
     from llm_worker.domain.request import ComparisonRequest
+
+_LOOK_AGAIN_S: Final = 0.05
+_LOOK_AGAIN_AT_MOST_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +49,17 @@ class Pipeline:
     codec: Codec
     orchestrator: Orchestrator
     outcomes: OutcomeStore
-    publisher: EventPublisher
+    publishing: Publishing
     reply_topics: ReplyTopics
     clock: Clock
     telemetry: Telemetry
+    bell: Bell = field(default_factory=Bell)
     _under_way: dict[UUID, asyncio.Future[None]] = field(default_factory=dict, init=False)
+
+    @property
+    def may_hand_over(self) -> bool:
+        """Whether another process that gets a request waits for the call that runs here."""
+        return self.outcomes.are_claims_shared
 
     async def handle(self, delivery: Delivery) -> Ending:
         """Bring one delivery to its end.
@@ -75,114 +78,124 @@ class Pipeline:
             del self._under_way[request.request_id]
             ended.set_result(None)
 
+    def let_go(self) -> None:
+        """Give back all requests that wait, and every later one that would, until `reopen`."""
+        self.bell.let_go()
+        self.orchestrator.let_go()
+
+    def reopen(self) -> None:
+        """Let requests wait again."""
+        self.bell.reopen()
+        self.orchestrator.reopen()
+
     async def _resolve(self, request: ComparisonRequest) -> Ending:
-        known = await self.outcomes.find(request.request_id)
-        if known is not None and known.data_hash != request.data_hash:
-            return await self._refuse(self._conflict(request))
-        if known is not None and known.records is not None:
-            await self._publish_all(known.records)
-            return Replayed(request=request)
-        await self.outcomes.keep(request.request_id, request.data_hash, None)
-        reply_topic = request.asked.callback_topic
-        if reply_topic is not None and not await self.reply_topics.is_usable(reply_topic):
-            return await self._conclude(self._unanswerable(request, reply_topic))
-        return await self._buy(request)
+        pause_s = _LOOK_AGAIN_S
+        while True:
+            ending: Ending | None = None
+            match await self.outcomes.claim(request):
+                case Claim() as claim:
+                    ending = await self._buy(request, claim)
+                case KnownOutcome() as known:
+                    ending = await self._replay(request, known)
+                case Hindrance.CONFLICT:
+                    ending = await self._refuse(self._conflict(request))
+                case Hindrance.HELD:
+                    if not await self.bell.wait(self.clock.monotonic() + pause_s):
+                        return LetGo()
+                    pause_s = min(2 * pause_s, _LOOK_AGAIN_AT_MOST_S)
+            if ending is not None:
+                return ending
+
+    async def _replay(self, request: ComparisonRequest, known: KnownOutcome) -> Replayed:
+        """Publish the same bytes, unless they were published for this very record."""
+        if known.published_for != request.delivery.record_id:
+            await self.publishing.publish(known.records)
+            self.outcomes.published(request)
+        return Replayed(request=request)
 
     async def _refuse(self, rejected: Rejected) -> Rejected:
         """Answer on the caller's topic where it is usable, else on the default one."""
         topic = rejected.reply_topic
         if topic is not None and not await self.reply_topics.is_usable(topic):
             rejected = replace(rejected, reply_topic=None)
-        await self._conclude(rejected)
+        await self._publish(rejected)
         return rejected
 
-    async def _buy(self, request: ComparisonRequest) -> Ending:
-        started: list[Sending] = []
-
-        async def announce(attempt: Attempt) -> None:
-            record = self.codec.render(started_event(request, attempt))
-            started.append(await self.publisher.send(record))
-
+    async def _buy(self, request: ComparisonRequest, claim: Claim) -> Ending | None:
+        """Bring a claimed request to its end; None: the claim is another's by now."""
+        await self._tell_of_left_behind(request, claim)
+        reply_topic = request.asked.callback_topic
+        if reply_topic is not None and not await self.reply_topics.is_usable(reply_topic):
+            rejected = self._unanswerable(request, reply_topic)
+            await self._publish(rejected)
+            self.outcomes.release(claim, is_paid=claim.left_behind.is_paid)
+            return rejected
+        log = ClaimedRequest(
+            request=request,
+            claim=claim,
+            outcomes=self.outcomes,
+            codec=self.codec,
+            publisher=self.publishing.publisher,
+        )
         ending: Completed | Failed | LetGo
         try:
-            ending = await self.orchestrator.resolve(request, announce)
+            ending = await self.orchestrator.resolve(request, log)
         except Exception as error:  # noqa: BLE001 - a defect of ours is answered, not thrown at Faust
             self.telemetry.faulted(request.delivery, error)
             ending = self._fault(request, error)
-        if isinstance(ending, LetGo):
-            await self._tell_of_attempts(request, ending, started)
-            return ending
-        return await self._conclude(ending, started)
+        if not isinstance(ending, LetGo):
+            ending = replace(ending, is_paid_before=claim.left_behind.is_paid)
+            return await self._conclude(ending, log)
+        await self._tell_of_attempts(request, ending.attempts, log.started)
+        if log.is_lost:
+            return None
+        self.outcomes.release(claim, is_paid=log.is_paid)
+        return ending
+
+    async def _tell_of_left_behind(self, request: ComparisonRequest, claim: Claim) -> None:
+        """Publish what a process that is gone could not, before anything is bought again."""
+        left = claim.left_behind
+        records = left.records
+        if left.attempt is not None:
+            self.telemetry.attempt_lost(request, left.attempt)
+            lost = lost_attempt_event(request, left.attempt)
+            records = (*records, self.codec.render(lost))
+        if records:
+            await self.publishing.publish(records)
 
     async def _tell_of_attempts(
-        self, request: ComparisonRequest, ending: LetGo, started: Sequence[Sending]
+        self,
+        request: ComparisonRequest,
+        attempts: Sequence[FinishedAttempt],
+        started: Sequence[Sending],
+        *,
+        is_superseded: bool = False,
     ) -> None:
-        """Publish what was paid before the request is given back: it is bought anew elsewhere."""
-        events = attempt_events(request, ending.attempts)
-        await self._publish_all(tuple(map(self.codec.render, events)), started)
+        """Publish what was paid where no outcome of ours will tell it."""
+        events = attempt_events(request, attempts, is_superseded=is_superseded)
+        await self.publishing.publish(tuple(map(self.codec.render, events)), started)
 
-    async def _conclude(
-        self, outcome: Completed | Failed | Rejected, started: Sequence[Sending] = ()
-    ) -> Completed | Failed | Rejected:
+    async def _conclude(self, outcome: Completed | Failed, log: ClaimedRequest) -> Ending | None:
+        """Keep the outcome, then publish it; None: another process's outcome was first."""
+        request, before = outcome.request, tuple(sending.record for sending in log.started)
         events = list(events_of(outcome))
-        records = tuple(self.codec.render(event) for event in events)
+        records = tuple(map(self.codec.render, events))
         event_of = {id(record): event for event, record in zip(events, records, strict=True)}
-        if isinstance(outcome, Rejected):
-            await self._publish_all(records, event_of=event_of)
-            return outcome
-        before = tuple(sending.record for sending in started)
-        request = outcome.request
-        await self.outcomes.keep(request.request_id, request.data_hash, (*before, *records))
-        held = await self._publish_all(records, started, event_of)
+        if not await self.outcomes.keep(log.claim, (*before, *records)):
+            self.telemetry.superseded(request)
+            await self._tell_of_attempts(request, outcome.attempts, log.started, is_superseded=True)
+            return None
+        held = await self.publishing.publish(records, log.started, event_of)
         if held != records:
-            await self.outcomes.keep(request.request_id, request.data_hash, (*before, *held))
+            await self.outcomes.keep(log.claim, (*before, *held))
+        self.outcomes.published(request)
         return outcome
 
-    async def _publish_all(
-        self,
-        records: tuple[Record, ...],
-        started: Sequence[Sending] = (),
-        event_of: Mapping[int, Event | DeadLetter] = MappingProxyType({}),
-    ) -> tuple[Record, ...]:
-        """Give the records as the broker holds them: the refused ones in a form that it takes."""
-        instead = {
-            id(record): await self._make_good(event_of.get(id(record)), record, refusal)
-            for record, refusal in await self._publish(records, started)
-        }
-        return tuple(instead.get(id(record), record) for record in records)
-
-    async def _publish(
-        self, records: Sequence[Record], started: Sequence[Sending] = ()
-    ) -> list[tuple[Record, Refusal]]:
-        sendings = [*started, *[await self.publisher.send(record) for record in records]]
-        return await self.publisher.confirm(sendings)
-
-    async def _make_good(
-        self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
-    ) -> Record:
-        """Publish what the broker refused in a form that it takes; give that form."""
-        for other in self._substitutes(event, record, refusal):
-            if not await self._publish([other]):
-                return other
-        self.telemetry.refused(record, refusal)
-        return record
-
-    def _substitutes(
-        self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
-    ) -> Sequence[Record]:
-        match event:
-            case DeadLetter():
-                return [self.codec.without_value(record)]
-            case Event(data=LLMComparisonResultV1() as result):
-                smaller = [self.codec.render(replace(event, data=form)) for form in shrunk(result)]
-                elsewhere = [self.codec.redirected(each) for each in (record, *smaller)]
-                if refusal is Refusal.TOO_LARGE:
-                    return [*smaller, *elsewhere]
-                return elsewhere
-            case None if not record.is_own:
-                return [self.codec.redirected(record)]
-            case _:
-                return ()
+    async def _publish(self, rejected: Rejected) -> None:
+        events = list(events_of(rejected))
+        records = tuple(map(self.codec.render, events))
+        event_of = {id(record): event for event, record in zip(events, records, strict=True)}
+        await self.publishing.publish(records, event_of=event_of)
 
     def _reject(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,16 +9,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
-    from uuid import UUID
 
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.breaker import BreakerState
+    from llm_worker.domain.cached import CachedVerdict, CacheHit
+    from llm_worker.domain.claim import Claim, Claiming
     from llm_worker.domain.delivery import Delivery, Record
-    from llm_worker.domain.events import DeadLetter, Event
+    from llm_worker.domain.event import DeadLetter, Event
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Rejected, Target
     from llm_worker.domain.request import ComparisonRequest
-    from llm_worker.domain.routing import Route
     from llm_worker.domain.verdict import Billing, Completion, Usage
+
+
+class Turn(Enum):
+    """Who buys a verdict that is not there yet."""
+
+    BUY = auto()
+    """Whoever asked."""
+    LOOK_AGAIN = auto()
+    """Another process is at it."""
 
 
 class Clock(Protocol):
@@ -96,15 +104,22 @@ class Provider(Protocol):
 
 
 class VerdictCache(Protocol):
-    """Verdicts that were bought before."""
+    """Verdicts that were bought before, and who is buying one now.
 
-    async def find(self, request: ComparisonRequest, route: Route, /) -> Completion | None:
-        """Give the verdict for the same question to the same configured targets."""
+    None of these fails: a cache that cannot be asked has no answer.
+    """
 
-    async def keep(
-        self, request: ComparisonRequest, route: Route, completion: Completion, /
-    ) -> None:
-        """Remember a verdict."""
+    async def find(self, fingerprint: str, /) -> CacheHit | Turn:
+        """Give the verdict; or say whether to buy it, or to look again since somebody else does.
+
+        Whoever is told to buy ends that turn, with `keep` or with `pass_on`.
+        """
+
+    def keep(self, fingerprint: str, verdict: CachedVerdict, /) -> None:
+        """Remember a verdict, and end the turn."""
+
+    def pass_on(self, fingerprint: str, /) -> None:
+        """End the turn without a verdict."""
 
 
 class Budget(Protocol):
@@ -121,24 +136,43 @@ class Budget(Protocol):
         """Replace the reservation with the real cost; None releases it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownOutcome:
-    """What is remembered of a request: its data's hash, and its events once it has ended."""
-
-    data_hash: bytes
-    records: tuple[Record, ...] | None
-
-
 class OutcomeStore(Protocol):
-    """The endings of requests, kept before they are published and while they may come again."""
+    """The endings of requests, kept before they are published and while they may come again.
 
-    async def find(self, request_id: UUID) -> KnownOutcome | None:
-        """Tell what is known of the request."""
+    None of these fails: what cannot be shared with other processes is remembered by this one.
+    """
 
-    async def keep(
-        self, request_id: UUID, data_hash: bytes, records: tuple[Record, ...] | None
-    ) -> None:
-        """Remember the request, and its events once they are rendered."""
+    @property
+    def are_claims_shared(self) -> bool:
+        """Whether every claim that is held here is known to the other processes."""
+
+    async def claim(self, request: ComparisonRequest, /) -> Claiming:
+        """Take the right to buy; or tell the outcome, or why neither is to be had."""
+
+    async def begins(self, claim: Claim, attempt: Attempt, /) -> bool:
+        """Note that a call is about to be made; False: it must not, the claim is another's."""
+
+    def ended(self, claim: Claim, records: tuple[Record, ...], /, *, is_paid: bool) -> None:
+        """Note that the last attempt failed, and the records that tell so."""
+
+    async def keep(self, claim: Claim, records: tuple[Record, ...], /) -> bool:
+        """Remember the outcome; False: another process was first, and its outcome stands."""
+
+    def published(self, request: ComparisonRequest, /) -> None:
+        """Note that the broker holds the outcome's events, for this delivery."""
+
+    def release(self, claim: Claim, /, *, is_paid: bool) -> None:
+        """Give a claim back without an outcome; all attempts have been told."""
+
+
+class AttemptLog(Protocol):
+    """Who is told of a request's attempts as they are made."""
+
+    async def begins(self, attempt: Attempt, /) -> bool:
+        """Tell that a call is about to be made; False: it must not be."""
+
+    def ended(self, finished: FinishedAttempt, /) -> None:
+        """Tell how it ended."""
 
 
 class Refusal(Enum):
@@ -199,21 +233,14 @@ class Telemetry(Protocol):
     def refused(self, record: Record, refusal: Refusal) -> None:
         """Note a record that the broker will never take in any form."""
 
+    def attempt_lost(self, request: ComparisonRequest, attempt: Attempt) -> None:
+        """Note a call of a process that is gone: nobody knows how it ended."""
+
+    def superseded(self, request: ComparisonRequest) -> None:
+        """Note that a verdict was thrown away, since another process's was first."""
+
     def faulted(self, delivery: Delivery | None, error: Exception) -> None:
         """Note a defect of ours, with its traceback; None: it met no delivery."""
-
-
-class NoCache:
-    """A cache that holds nothing."""
-
-    async def find(self, _request: ComparisonRequest, _route: Route) -> Completion | None:
-        """Find nothing."""
-        return None
-
-    async def keep(
-        self, _request: ComparisonRequest, _route: Route, _completion: Completion
-    ) -> None:
-        """Forget at once."""
 
 
 class NoBudget:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from llm_worker.adapters.kafka.ownership import GroupOwnership
 from llm_worker.application.backoff import Backoff
+from llm_worker.application.bell import Bell
 from llm_worker.application.buyer import Buyer
 from llm_worker.application.orchestrator import Orchestrator
-from llm_worker.application.ports import NoBudget, NoCache
+from llm_worker.application.ports import NoBudget
 from llm_worker.application.prober import Prober
+from llm_worker.application.purchases import Purchases
 from llm_worker.application.routes import Routes
 from llm_worker.application.switchboard import Switchboard
 from llm_worker.bootstrap.providers import (
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from llm_worker.adapters.clock import SystemClock
     from llm_worker.adapters.kafka.app import DeliveryApp
     from llm_worker.adapters.telemetry.events import WorkerTelemetry
+    from llm_worker.application.ports import VerdictCache
     from llm_worker.application.slots import RunningSlots
     from llm_worker.settings import Settings
 
@@ -36,6 +39,7 @@ def build_orchestrator(
     settings: Settings,
     app: DeliveryApp,
     slots: RunningSlots,
+    verdicts: VerdictCache,
     clock: SystemClock,
     telemetry: WorkerTelemetry,
 ) -> Orchestrator:
@@ -70,7 +74,7 @@ def build_orchestrator(
             clock=clock,
             telemetry=telemetry,
         ),
-        cache=NoCache(),
+        purchases=Purchases(cache=verdicts, bell=Bell()),
         budget=budget,
         clock=clock,
         telemetry=telemetry,

@@ -10,7 +10,7 @@ from llm_worker.adapters.telemetry import catalog
 from llm_worker.bootstrap.providers import is_configured, is_enabled, usable_providers
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import BreakerState
-from llm_worker.domain.health import CacheFacts, Facts, ProviderFacts, judge
+from llm_worker.domain.health import Facts, ProviderFacts, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llm_worker.adapters.telemetry.metrics import Metrics, Readings
     from llm_worker.application.slots import RunningSlots
     from llm_worker.application.switchboard import Switchboard
+    from llm_worker.bootstrap.cache import Memory
     from llm_worker.domain.breaker import CircuitBreaker
     from llm_worker.domain.health import Health
     from llm_worker.domain.provider_view import ProviderView
@@ -41,6 +42,7 @@ class WorkerProbe:
     slots: RunningSlots
     breaker: CircuitBreaker
     board: Switchboard
+    memory: Memory
     left_out: Mapping[ProviderName, ProviderFacts]
     metrics_registry: Metrics
     environment: str
@@ -54,7 +56,7 @@ class WorkerProbe:
                 loop_lag_s=self.state.loop_lag_s,
                 kafka=self.state.kafka(),
                 providers={name.value: facts for name, facts in self._provider_facts().items()},
-                cache=CacheFacts(),
+                cache=self.memory.facts(),
             )
         )
 
@@ -91,6 +93,9 @@ class WorkerProbe:
             catalog.PROVIDER_WAITING_CALLS: {(v.name,): float(v.waiting) for v in views},
             catalog.PROVIDER_ALLOWED_CALLS: {(v.name,): float(v.allowed) for v in views},
             catalog.PROVIDER_PAUSED: {(v.name,): v.paused_s for v in views},
+            catalog.CACHE_ENTRIES: {(): float(len(self.memory.local_verdicts))},
+            catalog.CACHE_BYTES: {(): float(self.memory.local_verdicts.size_bytes)},
+            catalog.REDIS_AVAILABLE: {(): float(self.memory.facts().redis_available)},
             catalog.PUBLISHER_BREAKER: {(): _BREAKER_READINGS[self.breaker.state]},
             catalog.LOOP_LAG: {(): self.state.loop_lag_s},
         }

@@ -12,7 +12,6 @@ import faust
 import structlog
 from typing_extensions import override
 
-from llm_worker.adapters.cache.local import LocalOutcomes
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.agent import consume_lanes
 from llm_worker.adapters.kafka.app import DeliveryApp
@@ -28,7 +27,10 @@ from llm_worker.adapters.telemetry.metrics import Metrics
 from llm_worker.adapters.web.health import health_routes
 from llm_worker.application.backpressure import Backpressure
 from llm_worker.application.pipeline import Pipeline
+from llm_worker.application.publishing import Publishing
 from llm_worker.application.slots import RunningSlots
+from llm_worker.bootstrap.cache import build_memory
+from llm_worker.bootstrap.cache_checks import cache_faults
 from llm_worker.bootstrap.connection import catalog, kafka_options
 from llm_worker.bootstrap.orchestrator import build_orchestrator, new_breaker, probing
 from llm_worker.bootstrap.probe import WorkerProbe, left_out_providers
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
     from llm_worker.adapters.kafka.producers import ProducerLine
     from llm_worker.application.orchestrator import Orchestrator
+    from llm_worker.application.ports import OutcomeStore
+    from llm_worker.bootstrap.cache import Memory
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.domain.breaker import CircuitBreaker
     from llm_worker.settings import Settings
@@ -51,7 +55,6 @@ WINDOW_PER_SLOT = 10
 """Unacked deliveries per running call: room for those that wait, and for those behind them."""
 WINDOW_AT_MOST = 4_000
 """Unacked deliveries whatever the number of calls: one that waits takes about 23 kB."""
-OUTCOME_MEMORY_BYTES = 24 * 1024 * 1024
 _log = structlog.get_logger(__name__)
 _EXIT_GRACE_S = 45.0
 _EXIT_FORCED = 75
@@ -62,10 +65,13 @@ def load_worker_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings of a worker, which needs somebody to ask.
 
     Raises:
-        SettingsError: with all faults, as `load_settings`, and those of providers and routing.
+        SettingsError: with all faults, also those of providers, routing and cache.
     """
     clock = SystemClock()
-    return load_settings(environ, checks=lambda settings: routing_faults(settings, clock))
+    return load_settings(
+        environ,
+        checks=lambda settings: (*routing_faults(settings, clock), *cache_faults(settings)),
+    )
 
 
 def run_worker(settings: Settings) -> int:
@@ -117,15 +123,15 @@ def build_worker(settings: Settings) -> DeliveryApp:
     app = _app(
         settings,
         drain=lambda is_last: in_flight.drain(settings.drain_s, is_last=is_last),
-        closing=lambda: _close(publisher, orchestrator),
+        closing=lambda: _close(publisher, orchestrator, memory),
         routes=lambda: health_routes(probe),
     )
-    orchestrator = build_orchestrator(settings, app, slots, clock, telemetry)
-    pipeline = _pipeline(settings, topics, orchestrator, own, publisher, telemetry)
+    memory = build_memory(settings, clock, telemetry, metrics)
+    orchestrator = build_orchestrator(settings, app, slots, memory.verdicts, clock, telemetry)
+    pipeline = _pipeline(settings, topics, orchestrator, own, publisher, memory.outcomes)
     in_flight = InFlight(
-        handle=pipeline.handle,
+        work=pipeline,
         acks=app,
-        waiting=orchestrator,
         window=max(
             settings.max_in_flight, min(settings.max_in_flight * WINDOW_PER_SLOT, WINDOW_AT_MOST)
         ),
@@ -143,6 +149,7 @@ def build_worker(settings: Settings) -> DeliveryApp:
         slots=slots,
         breaker=breaker,
         board=orchestrator.board,
+        memory=memory,
         left_out=left_out_providers(settings),
         metrics_registry=metrics,
         environment=settings.environment,
@@ -151,12 +158,18 @@ def build_worker(settings: Settings) -> DeliveryApp:
         app, topics=topics, in_flight=in_flight, may_pull=_may_pull(publisher, backpressure)
     )
     app.on_partitions_assigned.connect(in_flight.reopen)
-    app.task(state.watch)
-    if settings.health.probe_interval_s > 0:
-        app.task(probing(app, orchestrator, settings.health.probe_interval_s))
+    for task in (state.watch, memory.keep_present, *_probing(settings, app, orchestrator)):
+        app.task(task)
     for words in provider_warnings(settings):
         _log.warning("provider_left_out", why=words)
     return app
+
+
+def _probing(
+    settings: Settings, app: DeliveryApp, orchestrator: Orchestrator
+) -> list[Callable[[], Awaitable[None]]]:
+    interval_s = settings.health.probe_interval_s
+    return [probing(app, orchestrator, interval_s)] if interval_s > 0 else []
 
 
 def _publisher(
@@ -230,8 +243,9 @@ def _state(  # noqa: PLR0913, PLR0917 - it reads every moving part
     )
 
 
-async def _close(publisher: KafkaPublisher, orchestrator: Orchestrator) -> None:
+async def _close(publisher: KafkaPublisher, orchestrator: Orchestrator, memory: Memory) -> None:
     await publisher.stop()
+    await memory.aclose()
     await asyncio.gather(*(each.aclose() for each in orchestrator.board.providers.values()))
 
 
@@ -241,20 +255,21 @@ def _pipeline(
     orchestrator: Orchestrator,
     own: ProducerLine,
     publisher: KafkaPublisher,
-    telemetry: WorkerTelemetry,
+    outcomes: OutcomeStore,
 ) -> Pipeline:
-    clock = orchestrator.clock
+    clock, telemetry = orchestrator.clock, orchestrator.telemetry
     default_reply_topic = topics.on_broker(TopicName.COMPARISON_RESULT)
+    codec = KafkaCodec(
+        topics=topics,
+        first_target=orchestrator.routes.first_target(),
+        clock=clock,
+        longest_s=settings.request_deadline_s,
+    )
     return Pipeline(
-        codec=KafkaCodec(
-            topics=topics,
-            first_target=orchestrator.routes.first_target(),
-            clock=clock,
-            longest_s=settings.request_deadline_s,
-        ),
+        codec=codec,
         orchestrator=orchestrator,
-        outcomes=LocalOutcomes(max_bytes=OUTCOME_MEMORY_BYTES),
-        publisher=publisher,
+        outcomes=outcomes,
+        publishing=Publishing(codec=codec, publisher=publisher, telemetry=telemetry),
         reply_topics=KafkaReplyTopics(
             patterns=settings.callback_patterns,
             forbidden=topics.names_on_broker().keys() - {default_reply_topic},

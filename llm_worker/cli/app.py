@@ -24,6 +24,7 @@ err = Console(stderr=True, highlight=False)
 """Everything else, to stderr."""
 
 COMMANDS = {
+    "cache": ("llm_worker.cli.cache", "Show what the cache holds; fill it; clear it."),
     "compare": ("llm_worker.cli.compare", "Compare two essays, through Kafka."),
     "demo": ("llm_worker.cli.demo", "Rank twelve sample essays on an embedded Kafka."),
     "dev": ("llm_worker.cli.processes", "Run broker, cache and worker on this machine."),
@@ -47,6 +48,10 @@ _EXPECTED = {
         "Set LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS; `llm-worker doctor` says more.",
     ),
     "llm_worker.adapters.kafka.topics.ClusterError": (FAILED, ""),
+    "llm_worker.adapters.cache.probe.CacheUnreachableError": (
+        FAILED,
+        "Check LLM_WORKER_CACHE__REDIS_URL; `llm-worker doctor` says more.",
+    ),
     "llm_worker.dev.leashed.EmbeddedServerError": (FAILED, ""),
 }
 

@@ -17,6 +17,8 @@ from llm_worker import bootstrap
 from llm_worker.adapters.cache.probe import CacheUnreachableError, read_time
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.topics import ClusterError, compare_topics
+from llm_worker.bootstrap.cache import redis_address
+from llm_worker.bootstrap.cache_checks import cache_faults
 from llm_worker.bootstrap.providers import build_provider, usable_providers
 from llm_worker.bootstrap.routing import provider_warnings, routing_faults
 from llm_worker.cli.app import FAILED, out
@@ -74,7 +76,7 @@ async def examine(settings: Settings, clock: Clock) -> list[Finding]:
     found = await asyncio.gather(
         _examine_kafka(settings),
         _examine_providers(settings, clock),
-        _examine_cache(settings.cache.redis_url.get_secret_value(), clock),
+        _examine_cache(settings, clock),
     )
     return list(chain(*found))
 
@@ -162,23 +164,27 @@ def _of_providers(level: Level, words: str) -> Finding:
     return Finding(check="providers", level=level, words=words)
 
 
-async def _examine_cache(redis_url: str, clock: Clock) -> list[Finding]:
-    if not redis_url:
-        words = "none configured; not used yet by this version"
-        return [Finding(check="Redis", level=Level.OK, words=words), clock_finding(None)]
+async def _examine_cache(settings: Settings, clock: Clock) -> list[Finding]:
+    faults = [
+        Finding(check="cache", level=Level.FAULT, words=text) for text in cache_faults(settings)
+    ]
+    if not settings.cache.redis_url.get_secret_value():
+        words = "none configured: each worker has its own memory alone"
+        return [*faults, Finding(check="Redis", level=Level.OK, words=words), clock_finding(None)]
     asked = clock.now()
     try:
-        redis_time = await read_time(redis_url, _CACHE_TIMEOUT_S)
+        redis_time = await read_time(redis_address(settings), _CACHE_TIMEOUT_S)
     except CacheUnreachableError as error:
         words = (
-            f"{error}; not used yet by this version. "
+            f"{error}; until it is back, each worker has its own memory alone. "
             "Start it, or set LLM_WORKER_CACHE__REDIS_URL (empty: none)"
         )
-        return [Finding(check="Redis", level=Level.WARNING, words=words), clock_finding(None)]
+        missing = Finding(check="Redis", level=Level.WARNING, words=words)
+        return [*faults, missing, clock_finding(None)]
     # Whatever the answer took, its time lies between these two.
     middle = asked + (clock.now() - asked) / 2
-    reached = Finding(check="Redis", level=Level.OK, words="answers; not used yet by this version")
-    return [reached, clock_finding(redis_time - middle)]
+    reached = Finding(check="Redis", level=Level.OK, words="answers")
+    return [*faults, reached, clock_finding(redis_time - middle)]
 
 
 def clock_finding(difference: timedelta | None) -> Finding:

@@ -67,7 +67,8 @@ class LLMComparisonResultV1(WireModel):
     completed_at: UtcDatetime
     trace_id: str | None = None
     request_metadata: dict[str, Any] = Field(
-        description="The request's metadata, with `prompt_sha256` of the exact prompt sent."
+        description="The request's metadata, with `prompt_sha256` of the exact prompt sent; of a "
+        "cached verdict `bought_by`, the correlation id that paid; `adjustments`."
     )
 
     @model_validator(mode="after")

@@ -32,6 +32,11 @@ class Delivery:
     headers: Sequence[Header]
     received_s: float
 
+    @property
+    def record_id(self) -> str:
+        """Name the record; deliveries of the same one share it."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
     def header(self, name: str) -> bytes | None:
         """Give the first header of that name; None when it is absent or null."""
         return next((value for key, value in self.headers if key == name), None)

@@ -6,90 +6,41 @@ again it has its old id, and a second purchase has a new one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, assert_never
 from uuid import uuid5
 
 from llm_worker.contracts.events import (
+    LLMCacheHitV1,
+    LLMCacheMissV1,
     LLMCostTrackingV1,
-    LLMProviderFailureV1,
     LLMRequestCompletedV1,
-    LLMRequestStartedV1,
 )
 from llm_worker.contracts.vocabulary import TopicName
-from llm_worker.domain.errors import ProviderError
+from llm_worker.domain.attempt_events import attempt_events
+from llm_worker.domain.event import DeadLetter, Event
 from llm_worker.domain.outcome import BreakerMove, Completed, Failed, Rejected
 from llm_worker.domain.results import SERVICE, completed_result, failed_result, rejected_result
 from llm_worker.domain.verdict import total_cost, total_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-    from uuid import UUID
+    from collections.abc import Iterator
 
     from llm_worker.contracts.envelope import WireModel
     from llm_worker.contracts.result import LLMComparisonResultV1
-    from llm_worker.domain.delivery import Delivery
-    from llm_worker.domain.errors import WorkerError
-    from llm_worker.domain.outcome import Attempt, FinishedAttempt, Outcome
-    from llm_worker.domain.request import ComparisonRequest
-    from llm_worker.domain.verdict import Billing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One event to publish; `reply_topic` None means the topic's own name."""
-
-    topic: TopicName
-    event_id: UUID
-    correlation_id: UUID
-    timestamp: datetime
-    data: WireModel
-    trace: dict[str, str]
-    reply_topic: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
-    """A delivery to set aside as it came, with the reason."""
-
-    delivery: Delivery
-    error: WorkerError
-    attempts: int
-    spent_usd: Decimal | None
-    timestamp: datetime
-
-
-def started_event(request: ComparisonRequest, attempt: Attempt) -> Event:
-    """Say that an attempt begins."""
-    target = attempt.target
-    data = LLMRequestStartedV1(
-        provider=target.provider,
-        request_type="comparison",
-        correlation_id=request.correlation_id,
-        user_id=request.asked.user_id,
-        metadata={
-            "model": target.model,
-            "attempt": attempt.number,
-            "request_id": str(request.request_id),
-            **({"circuit_breaker": "half_open"} if attempt.is_probe else {}),
-            **({"repair": True} if attempt.repair else {}),
-        },
-    )
-    return _of_attempt(request, attempt, TopicName.REQUEST_STARTED, attempt.started_at, data)
+    from llm_worker.domain.cached import CacheHit
+    from llm_worker.domain.outcome import Outcome
 
 
 def events_of(outcome: Outcome) -> Iterator[Event | DeadLetter]:
     """Every event of an outcome but the starts of its attempts; the result comes last."""
     match outcome:
         case Completed():
-            yield from attempt_events(outcome.request, outcome.attempts)
-            yield _completed_event(outcome)
+            yield from _before_the_result(outcome)
             yield result_event(outcome, completed_result(outcome))
         case Failed():
-            yield from attempt_events(outcome.request, outcome.attempts)
-            yield _completed_event(outcome)
+            yield from _before_the_result(outcome)
             yield _dead_letter(outcome)
             yield result_event(outcome, failed_result(outcome))
         case Rejected():
@@ -98,29 +49,10 @@ def events_of(outcome: Outcome) -> Iterator[Event | DeadLetter]:
             assert_never(outcome)
 
 
-def attempt_events(
-    request: ComparisonRequest, attempts: Sequence[FinishedAttempt]
-) -> Iterator[Event]:
-    """Tell how each attempt failed, and what each cost or may have cost."""
-    for finished in attempts:
-        if isinstance(finished.ending, ProviderError):
-            yield _failure_event(request, finished, finished.ending)
-        if finished.billing is not None:
-            yield _cost_event(request, finished, finished.billing)
-
-
 def result_event(outcome: Completed | Failed, result: LLMComparisonResultV1) -> Event:
     """Address a result to where the caller wants it."""
-    request = outcome.request
-    return Event(
-        topic=TopicName.COMPARISON_RESULT,
-        event_id=uuid5(request.event_namespace, TopicName.COMPARISON_RESULT),
-        correlation_id=request.correlation_id,
-        timestamp=outcome.completed_at,
-        data=result,
-        trace=request.trace,
-        reply_topic=request.asked.callback_topic,
-    )
+    event = _of_request(outcome, TopicName.COMPARISON_RESULT, result)
+    return replace(event, reply_topic=outcome.request.asked.callback_topic)
 
 
 def _rejection(outcome: Rejected) -> Event | DeadLetter:
@@ -143,73 +75,64 @@ def _rejection(outcome: Rejected) -> Event | DeadLetter:
     )
 
 
-def _failure_event(
-    request: ComparisonRequest, finished: FinishedAttempt, error: ProviderError
-) -> Event:
-    attempt = finished.attempt
-    data = LLMProviderFailureV1(
-        provider=attempt.target.provider,
-        failure_type=error.failure,
-        correlation_id=request.correlation_id,
-        error_details=error.message,
-        circuit_breaker_opened=finished.breaker_move is BreakerMove.OPENED,
-        metadata={
-            "model": attempt.target.model,
-            "http_status": error.facts.http_status,
-            "attempt": attempt.number,
-            "retry_after": error.retry_after_s,
-            "sent": error.is_sent,
-            "provider_request_id": error.facts.provider_request_id,
-            "request_id": str(request.request_id),
-        },
-    )
-    return _of_attempt(request, attempt, TopicName.PROVIDER_FAILURE, finished.ended_at, data)
+def _before_the_result(outcome: Completed | Failed) -> Iterator[Event]:
+    yield from attempt_events(outcome.request, outcome.attempts)
+    yield from _cache_events(outcome)
+    yield _completed_event(outcome)
 
 
-def _cost_event(request: ComparisonRequest, finished: FinishedAttempt, billing: Billing) -> Event:
-    attempt, cost_usd = finished.attempt, billing.cost_usd
-    data = LLMCostTrackingV1(
+def _cache_events(outcome: Completed | Failed) -> Iterator[Event]:
+    request = outcome.request
+    if outcome.is_cache_miss:
+        missed = LLMCacheMissV1(
+            provider=outcome.target.provider,
+            model=outcome.target.model,
+            correlation_id=request.correlation_id,
+            metadata={"request_id": str(request.request_id)},
+        )
+        yield _of_request(outcome, TopicName.CACHE_MISS, missed)
+    if isinstance(outcome, Completed) and outcome.hit is not None:
+        yield _of_request(outcome, TopicName.COST_TRACKING, _savings(outcome, outcome.hit))
+        yield _of_request(outcome, TopicName.CACHE_HIT, _hit(outcome, outcome.hit))
+
+
+def _savings(outcome: Completed, hit: CacheHit) -> LLMCostTrackingV1:
+    request, verdict = outcome.request, hit.verdict
+    return LLMCostTrackingV1(
         correlation_id=request.correlation_id,
-        provider=attempt.target.provider,
-        model=attempt.target.model,
+        provider=outcome.target.provider,
+        model=outcome.target.model,
         request_type="comparison",
-        cost_estimate_usd=cost_usd or Decimal(0),
-        cost_known=cost_usd is not None,
-        token_usage=billing.usage.counts(),
-        cached=False,
-        cache_cost_savings_usd=Decimal(0),
+        cost_estimate_usd=Decimal(0),
+        cost_known=True,
+        token_usage={},
+        cached=True,
+        cache_cost_savings_usd=verdict.saved_usd,
         user_id=request.asked.user_id,
         organization_id=request.asked.organization_id,
         service_name=SERVICE,
         request_timestamp=request.requested_at,
-        response_time_ms=finished.response_time_ms,
-        attempt=attempt.number,
-        outcome="failure" if isinstance(finished.ending, ProviderError) else "success",
+        response_time_ms=outcome.response_time_ms,
+        attempt=0,
+        outcome="cached",
         metadata={
             "lane": request.delivery.lane,
             "request_id": str(request.request_id),
-            "sent": True,
-            "provider_request_id": finished.ending.facts.provider_request_id,
-            **({"repair": True} if attempt.repair else {}),
+            "bought_by": str(verdict.bought_by),
+            "savings_known": verdict.completion.billing.cost_usd is not None,
         },
     )
-    return _of_attempt(request, attempt, TopicName.COST_TRACKING, finished.ended_at, data)
 
 
-def _of_attempt(
-    request: ComparisonRequest,
-    attempt: Attempt,
-    topic: TopicName,
-    timestamp: datetime,
-    data: WireModel,
-) -> Event:
-    return Event(
-        topic=topic,
-        event_id=uuid5(attempt.attempt_id, topic),
-        correlation_id=request.correlation_id,
-        timestamp=timestamp,
-        data=data,
-        trace=request.trace,
+def _hit(outcome: Completed, hit: CacheHit) -> LLMCacheHitV1:
+    return LLMCacheHitV1(
+        provider=outcome.target.provider,
+        model=outcome.target.model,
+        correlation_id=outcome.request.correlation_id,
+        cache_tier=hit.tier,
+        bought_by=hit.verdict.bought_by,
+        saved_usd=hit.verdict.saved_usd,
+        metadata={"request_id": str(outcome.request.request_id)},
     )
 
 
@@ -225,7 +148,7 @@ def _completed_event(outcome: Completed | Failed) -> Event:
         token_usage=total_usage(billings),
         cost_estimate=total_cost(billings) or Decimal(0),
         metadata={
-            "cached": isinstance(outcome, Completed) and not outcome.attempts,
+            "cached": outcome.is_cached,
             "model": outcome.target.model,
             "attempts": len(outcome.attempts),
             "cost_known": total_cost(billings) is not None,
@@ -233,9 +156,14 @@ def _completed_event(outcome: Completed | Failed) -> Event:
             **({"circuit_breaker_closed": True} if _closed_a_breaker(outcome) else {}),
         },
     )
+    return _of_request(outcome, TopicName.REQUEST_COMPLETED, data)
+
+
+def _of_request(outcome: Completed | Failed, topic: TopicName, data: WireModel) -> Event:
+    request = outcome.request
     return Event(
-        topic=TopicName.REQUEST_COMPLETED,
-        event_id=uuid5(request.event_namespace, TopicName.REQUEST_COMPLETED),
+        topic=topic,
+        event_id=uuid5(request.event_namespace, topic),
         correlation_id=request.correlation_id,
         timestamp=outcome.completed_at,
         data=data,

@@ -41,10 +41,14 @@ class KafkaFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheFacts:
-    """What remembers outcomes; the defaults say that nothing does."""
+    """What remembers outcomes and verdicts.
 
-    cache_mode: str = "none"
-    local_cache_available: bool = False
+    `cache_mode` is local where no Redis is set, else redis, also while it is away;
+    `redis_failure_count` are failures since Redis last answered.
+    """
+
+    cache_mode: str = "local"
+    local_cache_available: bool = True
     redis_available: bool = False
     redis_failure_count: int = 0
 
@@ -131,6 +135,11 @@ def _troubles(facts: Facts) -> Iterator[str]:
             yield f"provider {name} is enabled and not configured"
         elif provider.enabled and not provider.is_usable:
             yield f"provider {name}: its circuit breaker is open"
+    if facts.cache.cache_mode == "redis" and not facts.cache.redis_available:
+        yield (
+            "Redis does not answer: what is done now is remembered by this process alone "
+            f"({facts.cache.redis_failure_count} failures)"
+        )
     if facts.loop_lag_s >= LOOP_LATE_S:
         yield f"the event loop is {facts.loop_lag_s:.1f} s late"
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PROMPT_VERSION: Final = 1
 """Moves with every change to the texts here: the same request may be answered otherwise then."""
 
+SCHEMA_VERSION: Final = 1
+"""Moves with every change to `VERDICT_SCHEMA`."""
+
 DEFAULT_MAX_TOKENS: Final = 4096
 """Of an answer, its reasoning included."""
 

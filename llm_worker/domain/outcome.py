@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
+from llm_worker.domain.verdict import Billing
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from llm_worker.contracts.vocabulary import ProviderName
+    from llm_worker.domain.cached import CacheHit
     from llm_worker.domain.delivery import Delivery
     from llm_worker.domain.errors import ProviderError, WorkerError
     from llm_worker.domain.request import ComparisonRequest
-    from llm_worker.domain.verdict import Billing, Completion
+    from llm_worker.domain.verdict import Completion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,25 +79,44 @@ class FinishedAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answered:
-    """What a verdict and its absence share."""
+    """What a verdict and its absence share.
+
+    `is_cache_miss`: the cache was asked and had no answer. `is_paid_before`: a process that is gone
+    has, or may have, paid for it too, so that the whole cost is not known.
+    """
 
     request: ComparisonRequest
     attempts: tuple[FinishedAttempt, ...]
     target: Target
     completed_at: datetime
     response_time_ms: int
+    is_cache_miss: bool = False
+    is_paid_before: bool = False
 
     @property
     def billings(self) -> tuple[Billing, ...]:
         """What was or may have been paid, attempt by attempt."""
-        return tuple(each.billing for each in self.attempts if each.billing is not None)
+        paid = tuple(each.billing for each in self.attempts if each.billing is not None)
+        return (*paid, Billing()) if self.is_paid_before else paid
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the verdict had been bought before."""
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed(_Answered):
-    """A verdict."""
+    """A verdict; with `hit` it was bought before, and nobody was asked."""
 
     completion: Completion
+    hit: CacheHit | None = None
+
+    @property
+    @override
+    def is_cached(self) -> bool:
+        """Whether the verdict had been bought before."""
+        return self.hit is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,20 +120,30 @@ def _shared(outcome: Completed | Failed) -> dict[str, Any]:
         "token_usage": total_usage(outcome.billings),
         "cost_estimate": float(cost_usd or Decimal(0)),
         "cost_known": cost_usd is not None,
-        "cached": isinstance(outcome, Completed) and not outcome.attempts,
+        "cached": outcome.is_cached,
         "attempts": len(outcome.attempts),
         "requested_at": request.requested_at,
         "completed_at": outcome.completed_at,
         "trace_id": trace_id_of(request.trace),
         "request_metadata": request.asked.metadata
         | {"prompt_sha256": request.prompt.sha256}
-        | _adjustments(outcome),
+        | _adjustments(outcome)
+        | _payer(outcome),
     }
 
 
+def _payer(outcome: Completed | Failed) -> dict[str, str]:
+    """Name the correlation id that bought a verdict from the cache."""
+    if isinstance(outcome, Completed) and outcome.hit is not None:
+        return {"bought_by": str(outcome.hit.verdict.bought_by)}
+    return {}
+
+
 def _adjustments(outcome: Completed | Failed) -> dict[str, list[str]]:
-    """Say which parameters were left out, over all attempts."""
+    """Say which parameters were left out, over all attempts, or when a cached one was bought."""
     endings = [each.ending for each in outcome.attempts]
+    if isinstance(outcome, Completed) and outcome.hit is not None:
+        endings = [outcome.completion]
     said = dict.fromkeys(words for ending in endings for words in ending.facts.adjustments)
     return {"adjustments": list(said)} if said else {}
 

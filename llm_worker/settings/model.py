@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.strategies import Strategy
+from llm_worker.settings.cache import CacheSettings
 from llm_worker.settings.kinds import (
     Address,
     AnyCase,
@@ -72,15 +73,6 @@ class KafkaSettings(Group):
         if self.security_protocol.startswith("SASL") and missing:
             raise ValueError(f"{self.security_protocol} needs {', '.join(missing)}: set them too")
         return self
-
-
-class CacheSettings(Group):
-    """Where known outcomes are kept."""
-
-    redis_url: SecretStr = Field(
-        default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="URL of Redis or Valkey; empty: this process's memory alone. Secret.",
-    )
 
 
 class RuleSettings(Group):

@@ -6,7 +6,16 @@ from pathlib import Path
 from llm_worker.adapters.telemetry.catalog import METRICS, metrics_table
 
 _ROOT = Path(__file__).parents[2]
-_BASE_UNITS = ("seconds", "deliveries", "records", "calls", "state")
+_BASE_UNITS = (
+    "seconds",
+    "bytes",
+    "deliveries",
+    "records",
+    "calls",
+    "verdicts",
+    "state",
+    "available",
+)
 
 
 def test_metrics_page_is_current() -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from llm_worker.contracts.vocabulary import TopicName
-from tests.chaos.evidence import REQUESTS, Evidence, Place, Sample, Seen, calls_by_request
+from tests.chaos.evidence import REQUESTS, Call, Evidence, Place, Sample, Seen, calls_by_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHOWN = 5
+_FLAGS = frozenset({"unknown", "superseded"})
 _OF_ATTEMPT = (TopicName.COST_TRACKING, TopicName.PROVIDER_FAILURE)
 # What a second run of the same request may measure otherwise.
 _TIMES = frozenset({"response_time_ms", "requested_at", "completed_at", "request_timestamp"})
@@ -33,22 +34,29 @@ class Report:
     answered_again: int
     """Results beyond the first with the same content: allowed, consumers drop known ids."""
 
+    flagged: int
+    """Attempts told as unknown, since their process is gone, or as superseded."""
+
     lost: Violations
     answered_differently: Violations
     answered_wrongly: Violations
     bought_twice: Violations
+    untold: Violations
     wrong_event_ids: Violations
     missing_events: Violations
     committed_too_early: Violations
     left_over: Violations
 
-    def require(self, *, bought_twice: int = 0) -> None:
-        """Fail unless every invariant held; a crash may repeat purchases up to a bound.
+    def require(self, *, bought_twice: int = 0, untold: int = 0) -> None:
+        """Fail unless every invariant held.
+
+        A crash may repeat purchases up to a bound; without a shared store it takes with it what
+        would have told of the first ones.
 
         Raises:
             AssertionError: naming what was found, the first few of each kind.
         """
-        allowed = {"bought_twice": bought_twice}
+        allowed = {"bought_twice": bought_twice, "untold": untold}
         broken = [
             f"{name} {len(found)}, allowed {allowed.get(name, 0)}:\n    "
             + "\n    ".join(found[:_SHOWN])
@@ -84,10 +92,12 @@ def examine(scenario: str, evidence: Evidence) -> Report:
         records=len(evidence.seen),
         samples=len(evidence.samples),
         answered_again=sum(len(given) - 1 for given in answers.values()),
+        flagged=_flagged(evidence),
         lost=tuple(_lost(evidence)),
         answered_differently=tuple(_answered_differently(evidence)),
         answered_wrongly=tuple(_answered_wrongly(evidence)),
         bought_twice=tuple(_bought_twice(evidence)),
+        untold=tuple(_untold(evidence)),
         wrong_event_ids=(*_wrong_ids_of_requests(evidence), *_wrong_ids_of_attempts(evidence)),
         missing_events=tuple(_missing_events(evidence)),
         committed_too_early=tuple(_committed_too_early(evidence)),
@@ -111,6 +121,8 @@ def _answered_differently(evidence: Evidence) -> Iterator[str]:
         is_result = record.kind is TopicName.COMPARISON_RESULT
         name = record.kind, record.mark if is_result else record.event_id
         content = _without_times(record.envelope["data"])
+        if content.get("outcome") in _FLAGS:
+            continue  # who came back after it was given up knows better
         if first.setdefault(name, content) != content:
             yield f"{record.kind} of request {record.request_id} with another content"
 
@@ -130,14 +142,35 @@ def _answered_wrongly(evidence: Evidence) -> Iterator[str]:
 
 
 def _bought_twice(evidence: Evidence) -> Iterator[str]:
-    """Name each call beyond those that the request's result owns up to."""
-    attempts: dict[str, int] = defaultdict(int)
-    for record in evidence.of_kind(TopicName.COMPARISON_RESULT):
-        said = record.envelope["data"]["attempts"]
-        attempts[record.request_id] = max(attempts[record.request_id], said)
+    """Name each call beyond the first that gave a verdict, or may have: paid for nothing."""
+    outcomes = {
+        cost.event_id: cost.envelope["data"]["outcome"]
+        for cost in evidence.of_kind(TopicName.COST_TRACKING)
+    }
+    failed = {failure.event_id for failure in evidence.of_kind(TopicName.PROVIDER_FAILURE)}
+
+    def is_purchase(call: Call) -> bool:
+        if _id_of_attempt(call.attempt_id, TopicName.PROVIDER_FAILURE) in failed:
+            return False
+        cost_id = _id_of_attempt(call.attempt_id, TopicName.COST_TRACKING)
+        return bool(outcomes.get(cost_id, "untold") != "failure")
+
     for request_id, calls in calls_by_request(evidence.calls).items():
-        for call in calls[max(1, attempts[request_id]) :]:
+        for call in [each for each in calls if is_purchase(each)][1:]:
             yield f"request {request_id} again at {call.at:%H:%M:%S.%f} by process {call.pid}"
+
+
+def _untold(evidence: Evidence) -> Iterator[str]:
+    """Name each call of which neither a cost nor a failure is told."""
+    told = {record.event_id for record in evidence.of_kind(*_OF_ATTEMPT)}
+    for call in evidence.calls:
+        if told.isdisjoint(_id_of_attempt(call.attempt_id, kind) for kind in _OF_ATTEMPT):
+            yield f"call for {call.request_id} at {call.at:%H:%M:%S.%f} by process {call.pid}"
+
+
+def _flagged(evidence: Evidence) -> int:
+    costs = evidence.of_kind(TopicName.COST_TRACKING)
+    return len({cost.event_id for cost in costs if cost.envelope["data"]["outcome"] in _FLAGS})
 
 
 def _wrong_ids_of_requests(evidence: Evidence) -> Iterator[str]:
@@ -160,6 +193,10 @@ def _wrong_ids_of_attempts(evidence: Evidence) -> Iterator[str]:
     # A start is told before the call is made, so a crash may leave one without a call.
     calls = calls_by_request(evidence.calls)
     for record in evidence.of_kind(*_OF_ATTEMPT):
+        if record.envelope["data"].get("cached"):
+            if record.event_id != str(uuid5(UUID(record.request_id), record.kind)):
+                yield f"savings of request {record.request_id} have a foreign id"
+            continue
         attempts = calls.get(record.request_id, [])
         if record.event_id not in {
             _id_of_attempt(each.attempt_id, record.kind) for each in attempts

@@ -13,6 +13,7 @@ from tests.chaos.harness import scenario
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from llm_worker.dev.cache import EmbeddedCache
     from tests.chaos.checker import Report
     from tests.chaos.harness import NewScenario
 
@@ -34,9 +35,9 @@ def reports(request: pytest.FixtureRequest) -> Iterator[list[Report]]:
 
 
 @pytest.fixture
-def new_scenario(tmp_path: Path, reports: list[Report]) -> NewScenario:
+def new_scenario(tmp_path: Path, reports: list[Report], cache_server: EmbeddedCache) -> NewScenario:
     """Set up a scenario with logs and journal in the test's own directory."""
-    return partial(scenario, directory=tmp_path, reports=reports)
+    return partial(scenario, directory=tmp_path, reports=reports, cache__redis_url=cache_server.url)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     NewScenario = Callable[..., AbstractAsyncContextManager["Scenario"]]
 
 FULL = os.environ.get("CHAOS") == "full"  # noqa: TID251 - the tests' knob, no setting
+WITHOUT_REDIS = {
+    "cache__redis_url": "",
+    # Who waits, for a retry or through a pause, may be overtaken; given back by a drain, it takes
+    # with it what is finished behind it, and without Redis nobody else knows.
+    "retry__attempts": 1,
+    "providers__mock__error_rate": 0,
+}
+"""Settings of a worker that has its own memory alone."""
 READY_S = 60.0
 ANSWERED_S = 600.0 if FULL else 90.0
 _LOG_LINES_SHOWN = 25
@@ -106,10 +114,22 @@ class WorkerProcess:
         assert found, f"there is no metric {name}"
         return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
+    async def is_healthy(self) -> bool:
+        """Say whether it reports itself healthy."""
+        return await self._health() == "healthy"
+
+    async def is_degraded(self) -> bool:
+        """Say whether it reports itself degraded."""
+        return await self._health() == "degraded"
+
     def log_lines(self) -> list[str]:
         """Give what it logged, without the line per delivery."""
         lines = self.log.read_text(errors="replace").splitlines()
         return [line for line in lines if '"event":"delivery"' not in line]
+
+    async def _health(self) -> str:
+        async with aiohttp.ClientSession() as session, session.get(self._url("healthz")) as answer:
+            return str((await answer.json())["status"])
 
     async def _is_ready(self) -> bool:
         assert self.is_running, f"{self.log.stem} ended"
@@ -263,13 +283,9 @@ def _environment(bootstrap_servers: str, prefix: str, journal: Path) -> dict[str
             "kafka__topic_prefix": prefix,
             "kafka__group": f"{prefix}workers",
             "kafka__session_timeout_s": 6,
-            "cache__redis_url": "",
+            "cache__key_prefix": prefix,
             "callback_patterns": f"{prefix}*",
             "providers__mock__enabled": "true",
-            # Who waits, for a retry or through a pause, may be overtaken; given back by a drain, it
-            # takes with it what is finished behind it: docs/reliability.md, last section.
-            "retry__attempts": 1,
-            "providers__mock__error_rate": 0,
             "providers__mock__journal": journal,
             "providers__mock__timeout_s": 10,
             "drain_s": 15,

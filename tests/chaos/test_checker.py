@@ -22,7 +22,7 @@ _CALL = Call(
     pid=1,
     at=datetime(2026, 11, 23, tzinfo=UTC),
 )
-_OF_ATTEMPT = {"metadata": {"request_id": _REQUEST}}
+_OF_ATTEMPT = {"metadata": {"request_id": _REQUEST}, "outcome": "success"}
 _RESULT_DATA = {
     "request_id": _REQUEST,
     "correlation_id": _CORRELATION,
@@ -70,7 +70,7 @@ _SOUND = Evidence(
 def _broken(evidence: Evidence) -> dict[str, int]:
     """Name the invariants that do not hold, with the number of violations."""
     figures = examine("test", evidence).figures()
-    told = {"scenario", "requests", "calls", "records", "samples", "answered_again"}
+    told = {"scenario", "requests", "calls", "records", "samples", "answered_again", "flagged"}
     return {
         name: value
         for name, value in figures.items()
@@ -110,6 +110,7 @@ def test_same_answer_again_is_counted_and_allowed() -> None:
 
 
 _CALL_AGAIN = replace(_CALL, attempt_id=str(uuid4()))
+_COST_AGAIN = _seen(TopicName.COST_TRACKING, _CALL_AGAIN.attempt_id, _OF_ATTEMPT)
 _DEARER = _seen(TopicName.COST_TRACKING, _ATTEMPT, {**_OF_ATTEMPT, "cost_estimate_usd": 1})
 
 
@@ -120,8 +121,7 @@ _DEARER = _seen(TopicName.COST_TRACKING, _ATTEMPT, {**_OF_ATTEMPT, "cost_estimat
         ("answered_differently", _with(_DEARER)),
         ("answered_wrongly", replace(_SOUND, sent=(replace(_SENT, correlation_id="x"),))),
         ("answered_wrongly", replace(_SOUND, sent=(replace(_SENT, prompt_sha256="x"),))),
-        ("bought_twice", replace(_SOUND, calls=(_CALL, _CALL_AGAIN))),
-        ("missing_events", _without(_COST)),
+        ("bought_twice", replace(_with(_COST_AGAIN), calls=(_CALL, _CALL_AGAIN))),
         ("missing_events", _without(_BESIDE[0])),
         ("missing_events", _without(_BESIDE[1])),
         ("left_over", replace(_SOUND, samples=(_BEFORE,))),
@@ -129,6 +129,22 @@ _DEARER = _seen(TopicName.COST_TRACKING, _ATTEMPT, {**_OF_ATTEMPT, "cost_estimat
 )
 def test_violation_is_found_under_its_name(name: str, evidence: Evidence) -> None:
     assert _broken(evidence) == {name: 1}
+
+
+def test_call_that_failed_before_the_verdict_is_not_bought_twice() -> None:
+    failure = _seen(TopicName.PROVIDER_FAILURE, _CALL_AGAIN.attempt_id, _OF_ATTEMPT)
+    assert _broken(replace(_with(failure), calls=(_CALL_AGAIN, _CALL))) == {}
+
+
+def test_call_that_nobody_tells_of_is_found() -> None:
+    assert _broken(_without(_COST)) == {"missing_events": 1, "untold": 1}
+
+
+def test_attempts_of_unknown_outcome_are_counted() -> None:
+    unknown = {**_OF_ATTEMPT, "outcome": "unknown"}
+    again = _seen(TopicName.COST_TRACKING, _CALL_AGAIN.attempt_id, unknown)
+    evidence = replace(_with(again, again), calls=(_CALL, _CALL_AGAIN))
+    assert examine("test", evidence).flagged == 1
 
 
 def test_result_under_another_id_is_found() -> None:
@@ -173,7 +189,7 @@ def test_failure_names_what_was_found() -> None:
 
 def test_purchases_are_allowed_up_to_a_bound() -> None:
     report = examine("test", replace(_SOUND, calls=(_CALL, _CALL_AGAIN)))
-    report.require(bought_twice=1)
+    report.require(bought_twice=1, untold=1)
     with pytest.raises(AssertionError, match="bought_twice 1, allowed 0"):
         report.require()
 

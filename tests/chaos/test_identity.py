@@ -20,7 +20,9 @@ pytestmark = pytest.mark.timeout(3600 if FULL else 240)
 async def test_record_that_comes_again_is_answered_without_a_call(
     kafka: EmbeddedKafka, new_scenario: NewScenario
 ) -> None:
-    async with new_scenario("redelivered", bootstrap_servers=kafka.bootstrap_servers) as scenario:
+    async with new_scenario(
+        "redelivered", bootstrap_servers=kafka.bootstrap_servers, providers__mock__error_rate=0
+    ) as scenario:
         await scenario.start_worker()
         number = sized(small=30, full=1000)
         first = [await scenario.load.send() for _ in range(number)]

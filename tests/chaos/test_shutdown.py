@@ -61,5 +61,6 @@ async def test_call_that_hangs_for_ever_does_not_hold_up_the_exit(
         assert hanging.mark not in scenario.watch.answered
         await scenario.start_worker()
         report = await scenario.concluded()
-    # The one that hung, and what was finished behind it in its partition.
-    report.require(bought_twice=1 + len(others))
+    # The one that hung; what was finished behind it in its partition is known to the next worker.
+    report.require(bought_twice=1)
+    assert report.flagged == 1

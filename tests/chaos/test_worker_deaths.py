@@ -25,7 +25,6 @@ async def test_killed_workers_lose_nothing(kafka: EmbeddedKafka, new_scenario: N
         bootstrap_servers=kafka.bootstrap_servers,
         max_in_flight=slots,
         providers__mock__latency_ms=200,
-        providers__mock__error_rate=0.05,
     ) as scenario:
         victim, partner = await scenario.start_worker(), None
         async with scenario.load.running(rate_per_s=60, at_least=sized(small=600, full=10_000)):
@@ -41,8 +40,9 @@ async def test_killed_workers_lose_nothing(kafka: EmbeddedKafka, new_scenario: N
                     assert await partner.ended(timeout_s=60) == 0
                     partner = None
         report = await scenario.concluded()
-    # What a kill may repeat: the window of unacked deliveries, ten per running call.
-    report.require(bought_twice=kills * slots * 10)
+    # What a kill may repeat: the calls that ran, and each is told as of unknown outcome.
+    report.require(bought_twice=kills * slots)
+    assert len(report.bought_twice) <= report.flagged
 
 
 async def test_thawed_worker_buys_nothing_that_was_taken_over(
@@ -54,6 +54,7 @@ async def test_thawed_worker_buys_nothing_that_was_taken_over(
         bootstrap_servers=kafka.bootstrap_servers,
         max_in_flight=slots,
         providers__mock__latency_ms=200,
+        providers__mock__error_rate=0,  # so that each call is a purchase
     ) as scenario:
         frozen, partner = await scenario.start_worker(), await scenario.start_worker()
         # Far more than the slots, so that the frozen worker holds many that wait for one.
@@ -74,7 +75,8 @@ async def test_thawed_worker_buys_nothing_that_was_taken_over(
         await until(bought_by_thawed, timeout_s=60, what="the thawed worker buys again")
         report = await scenario.concluded()
         assert partner.is_running
-    report.require(bought_twice=slots * 10)
+    # What ran when it froze.
+    report.require(bought_twice=slots)
     calls = calls_by_request(scenario.watch.calls())
     twice = {request: calls[request] for request in bought_by_thawed() if len(calls[request]) > 1}
     assert not twice, "the thawed worker bought what was not its own, or no longer"

@@ -33,7 +33,7 @@ async def installation(kafka: EmbeddedKafka, tmp_path: Path) -> Installation:
 
 
 async def _send(producer: AIOKafkaProducer, topic: str, count: int) -> set[str]:
-    bodies: list[dict[str, Any]] = [body_of() for _ in range(count)]
+    bodies: list[dict[str, Any]] = [body_of(cache_mode="bypass") for _ in range(count)]
     await send_all(producer, topic, bodies)
     return {body["correlation_id"] for body in bodies}
 

@@ -52,7 +52,7 @@ async def test_request_is_answered_with_all_its_events_and_the_worker_ends_well(
     async with installation.worker() as worker:
         await _send(installation, body)
         records = await installation.read(
-            *map(installation.topic, _EVENTS), until=lambda records: len(records) >= 4
+            *map(installation.topic, _EVENTS), until=lambda records: len(records) >= len(_EVENTS)
         )
         await installation.until_committed()
         await _check_pages(worker.get)

@@ -58,7 +58,7 @@ async def installation(
 
 
 async def _send(installation: Installation, count: int = 1, **data: Any) -> set[str]:  # noqa: ANN401 - any field of a request
-    bodies = [body_of(**data) for _ in range(count)]
+    bodies = [body_of(**{"cache_mode": "bypass"} | data) for _ in range(count)]
     async with installation.producer() as producer:
         await send_all(producer, installation.request_topic(), bodies)
     return {body["correlation_id"] for body in bodies}

@@ -12,6 +12,7 @@ import orjson
 from llm_worker.adapters.kafka.codec import KafkaCodec
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import Lane, ProviderName, Winner
+from llm_worker.domain.cached import CachedVerdict, CacheHit, CacheTier
 from llm_worker.domain.delivery import Delivery
 from llm_worker.domain.outcome import Attempt, Completed, Failed, FinishedAttempt, Target
 from llm_worker.domain.request import ComparisonRequest
@@ -103,6 +104,21 @@ def completion_of(
         billing=Billing(usage=Usage(prompt_tokens=10, completion_tokens=5), cost_usd=cost_usd),
         facts=facts,
     )
+
+
+def verdict_of(completion: Completion | None = None, **fields: Any) -> CachedVerdict:  # noqa: ANN401 - any field of it
+    known = {
+        "provider": ProviderName.MOCK,
+        "completion": completion or completion_of(),
+        "bought_by": UUID(int=7),
+        "organization_id": None,
+        "bought_at": NOW,
+    }
+    return CachedVerdict(**{**known, **fields})
+
+
+def hit_of(completion: Completion | None = None, tier: CacheTier = CacheTier.REDIS) -> CacheHit:
+    return CacheHit(verdict=verdict_of(completion), tier=tier)
 
 
 def attempt_of(

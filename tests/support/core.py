@@ -6,12 +6,15 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llm_worker.adapters.cache.local import LocalOutcomes
+from llm_worker.adapters.cache.local_outcomes import LocalOutcomes
 from llm_worker.application.backoff import Backoff
+from llm_worker.application.bell import Bell
 from llm_worker.application.buyer import Buyer
 from llm_worker.application.gate import Limits
 from llm_worker.application.orchestrator import Orchestrator
 from llm_worker.application.pipeline import Pipeline
+from llm_worker.application.publishing import Publishing
+from llm_worker.application.purchases import Purchases
 from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
 from llm_worker.application.switchboard import Switchboard
@@ -28,6 +31,8 @@ from tests.support.fakes import (
     FakePublisher,
     FakeReplyTopics,
     LoopClock,
+    ManualClock,
+    RecordingLog,
     RecordingTelemetry,
 )
 
@@ -35,8 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from llm_worker.application.orchestrator import Ending
-    from llm_worker.application.ports import Provider
-    from llm_worker.domain.outcome import Attempt
+    from llm_worker.application.ports import OutcomeStore, Provider
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Rule
 
@@ -53,7 +57,9 @@ class Core:
     cache: FakeCache = field(default_factory=FakeCache)
     budget: FakeBudget = field(default_factory=FakeBudget)
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
-    outcomes: LocalOutcomes = field(default_factory=lambda: LocalOutcomes(max_bytes=10_000_000))
+    outcomes: OutcomeStore = field(
+        default_factory=lambda: LocalOutcomes(max_bytes=10_000_000, clock=ManualClock())
+    )
     slots: RunningSlots = field(default_factory=lambda: RunningSlots(8, tuple(Lane)))
     clock: LoopClock = field(default_factory=LoopClock)
     stand_in: ProviderName | None = None
@@ -108,18 +114,19 @@ class Core:
             attempts_at_most=self.attempts_at_most,
             backoff=Backoff(base_s=0.5, longest_s=20),
             slots=self.slots,
-            cache=self.cache,
+            purchases=Purchases(cache=self.cache, bell=Bell()),
             budget=self.budget,
             clock=self.clock,
             telemetry=self.telemetry,
         )
 
     def pipeline(self) -> Pipeline:
+        codec = codec_of(self.clock)
         return Pipeline(
-            codec=codec_of(self.clock),
+            codec=codec,
             orchestrator=self.orchestrator(),
             outcomes=self.outcomes,
-            publisher=self.publisher,
+            publishing=Publishing(codec=codec, publisher=self.publisher, telemetry=self.telemetry),
             reply_topics=self.reply_topics,
             clock=self.clock,
             telemetry=self.telemetry,
@@ -129,9 +136,9 @@ class Core:
 def arriving(
     *, lane: Lane = Lane.NORMAL, within_s: float = 300.0, **data: object
 ) -> ComparisonRequest:
-    """A request that is pulled now, and wants its answer within so many seconds."""
+    """A request that is pulled now, and wants an answer of its own within so many seconds."""
     now_s = asyncio.get_running_loop().time()
-    request = request_of(**data)
+    request = request_of(**{"cache_mode": "bypass"} | data)
     delivery = replace(request.delivery, lane=lane, received_s=now_s)
     return replace(request, delivery=delivery, deadline_s=now_s + within_s)
 
@@ -139,10 +146,7 @@ def arriving(
 async def resolve(orchestrator: Orchestrator, request: ComparisonRequest) -> Ending:
     """Bring one request to its end; nobody listens to the starts of its attempts."""
 
-    async def announce(_attempt: Attempt) -> None:
-        pass
-
-    return await orchestrator.resolve(request, announce)
+    return await orchestrator.resolve(request, RecordingLog())
 
 
 async def resolve_all(

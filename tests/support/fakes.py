@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from llm_worker.application.ports import Turn
 from llm_worker.contracts.vocabulary import ProviderName
+from llm_worker.domain.cached import CacheHit, CacheTier
 from llm_worker.domain.errors import OverBudgetError, ProviderTimeoutError
 from llm_worker.domain.verdict import Billing
 
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 
     from llm_worker.application.ports import Refusal, Sending
     from llm_worker.domain.breaker import BreakerState
+    from llm_worker.domain.cached import CachedVerdict
     from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Target
     from llm_worker.domain.request import ComparisonRequest
-    from llm_worker.domain.routing import Route
     from llm_worker.domain.verdict import Completion, Usage
 
 
@@ -178,19 +180,53 @@ class FakeReplyTopics:
 
 @dataclass(slots=True)
 class FakeCache:
-    known: Completion | None = None
-    defect: Exception | None = None
-    kept: list[Completion] = field(default_factory=list)
+    """Finds what it is told to; `turns` come first, one a look; what was kept if it `remembers`."""
 
-    async def find(self, _request: ComparisonRequest, _route: Route, /) -> Completion | None:
+    known: CacheHit | None = None
+    turns: list[Turn] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    kept: dict[str, CachedVerdict] = field(default_factory=dict)
+    passed_on: list[str] = field(default_factory=list)
+    defect: Exception | None = None
+    remembers: bool = False
+
+    async def find(self, fingerprint: str, /) -> CacheHit | Turn:
         if self.defect is not None:
             raise self.defect
-        return self.known
+        self.looks.append(fingerprint)
+        if self.turns:
+            return self.turns.pop(0)
+        if self.remembers and fingerprint in self.kept:
+            return CacheHit(verdict=self.kept[fingerprint], tier=CacheTier.LOCAL)
+        return self.known or Turn.BUY
 
-    async def keep(
-        self, _request: ComparisonRequest, _route: Route, completion: Completion, /
-    ) -> None:
-        self.kept.append(completion)
+    def keep(self, fingerprint: str, verdict: CachedVerdict, /) -> None:
+        self.kept[fingerprint] = verdict
+
+    def pass_on(self, fingerprint: str, /) -> None:
+        self.passed_on.append(fingerprint)
+
+
+@dataclass(slots=True)
+class RecordingLog:
+    """Lets every attempt begin, unless told otherwise."""
+
+    begun: list[Attempt] = field(default_factory=list)
+    over: list[FinishedAttempt] = field(default_factory=list)
+    lets_begin: bool = True
+    defect: Exception | None = None
+    takes_s: float = 0.0
+
+    async def begins(self, attempt: Attempt) -> bool:
+        if self.defect is not None:
+            raise self.defect
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
+        self.begun.append(attempt)
+        return self.lets_begin
+
+    def ended(self, finished: FinishedAttempt) -> None:
+        self.over.append(finished)
 
 
 @dataclass(slots=True)
@@ -218,6 +254,14 @@ class RecordingTelemetry:
     endings: list[tuple[Delivery, Ending]] = field(default_factory=list)
     refusals: list[tuple[Record, Refusal]] = field(default_factory=list)
     faults: list[tuple[Delivery | None, Exception]] = field(default_factory=list)
+    lost: list[Attempt] = field(default_factory=list)
+    thrown_away: list[ComparisonRequest] = field(default_factory=list)
+
+    def attempt_lost(self, _request: ComparisonRequest, attempt: Attempt) -> None:
+        self.lost.append(attempt)
+
+    def superseded(self, request: ComparisonRequest) -> None:
+        self.thrown_away.append(request)
 
     def attempted(self, _request: ComparisonRequest, attempt: FinishedAttempt) -> None:
         self.attempts.append(attempt)

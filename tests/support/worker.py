@@ -138,6 +138,7 @@ class Installation:
             "LLM_WORKER_KAFKA__TOPIC_PREFIX": self.prefix,
             "LLM_WORKER_KAFKA__GROUP": self.group,
             "LLM_WORKER_KAFKA__SESSION_TIMEOUT_S": "6",
+            "LLM_WORKER_CACHE__REDIS_URL": "",
             "LLM_WORKER_PROVIDERS__MOCK__ENABLED": "true",
             "LLM_WORKER_PROVIDERS__MOCK__ERROR_RATE": "0",
             "LLM_WORKER_WEB__PORT": str(port),

@@ -21,7 +21,7 @@ from llm_worker.domain.errors import (
     UnreadableError,
     ValidationFailedError,
 )
-from llm_worker.domain.events import DeadLetter, Event
+from llm_worker.domain.event import DeadLetter, Event
 from llm_worker.domain.outcome import Rejected
 from llm_worker.domain.request import (
     ComparisonRequest,

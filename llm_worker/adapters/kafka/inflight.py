@@ -12,8 +12,6 @@ from llm_worker.domain.delivery import Delivery
 from llm_worker.domain.outcome import LetGo
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from faust.types import EventT, Message
 
     from llm_worker.application.ports import Clock, Telemetry
@@ -22,6 +20,9 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 64 * 1024 * 1024
 """Bytes of requests that one lane holds at most, whatever their number."""
+
+_HAND_OVER_S = 0.5
+"""Seconds for what is about to end, so that it need not be answered twice."""
 
 
 class Acks(Protocol):
@@ -34,11 +35,18 @@ class Acks(Protocol):
         """Forget a record that came twice."""
 
 
-class Waiting(Protocol):
-    """Who keeps deliveries waiting, for a slot, a limit or a circuit breaker."""
+class Work(Protocol):
+    """What is done with deliveries."""
+
+    @property
+    def may_hand_over(self) -> bool:
+        """Whether who gets our deliveries next can see which calls still run here."""
+
+    async def handle(self, delivery: Delivery) -> Ending:
+        """Bring one delivery to its end."""
 
     def let_go(self) -> None:
-        """Send all waiters away, and every later one, until `reopen`."""
+        """Send all that wait, for a slot, a limit or another process, away, until `reopen`."""
 
     def reopen(self) -> None:
         """Take waiters again."""
@@ -63,16 +71,14 @@ class InFlight:
     def __init__(
         self,
         *,
-        handle: Callable[[Delivery], Awaitable[Ending]],
+        work: Work,
         acks: Acks,
-        waiting: Waiting,
         window: int,
         clock: Clock,
         telemetry: Telemetry,
     ) -> None:
-        self._handle = handle
+        self._work = work
         self._acks = acks
-        self._waiting = waiting
         self._window = max(1, window // len(Lane))
         self._clock = clock
         self._telemetry = telemetry
@@ -120,9 +126,12 @@ class InFlight:
         """Let waiting requests go, and wait for the running ones, at most `deadline_s` seconds.
 
         Only the last drain of a shutdown cancels what is still running then: a rebalance never
-        cancels a call that is paid for.
+        cancels a call that is paid for. Where others can see our claims, it does not even wait for
+        the calls: whoever gets their requests waits for the outcomes that we store.
         """
-        self._waiting.let_go()
+        self._work.let_go()
+        if not is_last and self._work.may_hand_over:
+            deadline_s = min(deadline_s, _HAND_OVER_S)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=deadline_s)
         if is_last and self._tasks:
@@ -135,7 +144,7 @@ class InFlight:
         for place in self._gate.places():
             for delivery, _message in self._gate.forget(place):
                 self._leave(delivery)
-        self._waiting.reopen()
+        self._work.reopen()
 
     def has_room(self, lane: Lane) -> bool:
         """Say whether the lane may pull."""
@@ -152,7 +161,7 @@ class InFlight:
 
     async def _run(self, delivery: Delivery) -> None:
         try:
-            ending = await self._handle(delivery)
+            ending = await self._work.handle(delivery)
         except Exception as error:  # noqa: BLE001 - never acked, so it comes again; the watchdog ends us
             self._telemetry.faulted(delivery, error)
             return

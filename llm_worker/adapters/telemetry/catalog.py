@@ -70,6 +70,71 @@ DEAD_LETTERS = Metric(
     help="Dead letters by error code.",
     labels=("code",),
 )
+LOST_ATTEMPTS = Metric(
+    name="llm_worker_lost_attempts_total",
+    kind="counter",
+    help="Calls of processes that are gone, of which nobody knows how they ended; they are told as "
+    "outcome unknown before anything is bought again.",
+    labels=("provider", "model"),
+)
+SUPERSEDED = Metric(
+    name="llm_worker_superseded_total",
+    kind="counter",
+    help="Verdicts that were thrown away since another process's was first.",
+)
+UNSHARED = Metric(
+    name="llm_worker_unshared_total",
+    kind="counter",
+    help="Steps that no other process knows of, since Redis did not take them: claim, begin (of a "
+    "call), outcome. A redelivery to another process buys again what is not shared.",
+    labels=("step",),
+)
+CACHE_LOOKUPS = Metric(
+    name="llm_worker_cache_lookups_total",
+    kind="counter",
+    help="Looks into the cache by tier (local, redis) and result (hit, miss).",
+    labels=("tier", "result"),
+)
+CACHE_SAVINGS = Metric(
+    name="llm_worker_cache_savings_usd_total",
+    kind="counter",
+    help="US dollars that answers from the cache, or from a call shared with others (local), did "
+    "not spend, as far as they are known.",
+    labels=("tier",),
+)
+CACHE_EVICTIONS = Metric(
+    name="llm_worker_cache_evictions_total",
+    kind="counter",
+    help="Verdicts that the local tier dropped to make room.",
+)
+REDIS_SECONDS = Metric(
+    name="llm_worker_redis_seconds",
+    kind="histogram",
+    help="Seconds of one round trip to Redis, with all commands of one turn in it.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
+)
+REDIS_FAILURES = Metric(
+    name="llm_worker_redis_failures_total",
+    kind="counter",
+    help="Round trips to Redis that failed, by why: timeout, connection, refused, full, auth, "
+    "script, other.",
+    labels=("reason",),
+)
+CACHE_ENTRIES = Metric(
+    name="llm_worker_cache_local_verdicts",
+    kind="gauge",
+    help="Verdicts in the local tier.",
+)
+CACHE_BYTES = Metric(
+    name="llm_worker_cache_local_bytes",
+    kind="gauge",
+    help="Bytes of the local tier.",
+)
+REDIS_AVAILABLE = Metric(
+    name="llm_worker_redis_available",
+    kind="gauge",
+    help="1 while Redis is asked, 0 while it is left alone or none is set.",
+)
 RUNNING_CALLS = Metric(
     name="llm_worker_running_calls",
     kind="gauge",
@@ -148,6 +213,17 @@ METRICS = (
     BREAKER_CHANGES,
     PUBLISH_RETRIES,
     DEAD_LETTERS,
+    LOST_ATTEMPTS,
+    SUPERSEDED,
+    UNSHARED,
+    CACHE_LOOKUPS,
+    CACHE_SAVINGS,
+    CACHE_EVICTIONS,
+    REDIS_SECONDS,
+    REDIS_FAILURES,
+    CACHE_ENTRIES,
+    CACHE_BYTES,
+    REDIS_AVAILABLE,
     RUNNING_CALLS,
     WINDOW,
     OLDEST_DELIVERY_AGE,

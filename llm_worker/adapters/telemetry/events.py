@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_worker.application.ports import Clock, Refusal
     from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.delivery import Delivery, Record
-    from llm_worker.domain.outcome import Ending, FinishedAttempt, Target
+    from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Target
     from llm_worker.domain.request import ComparisonRequest
 
 _log = structlog.get_logger("llm_worker")
@@ -73,11 +73,44 @@ class WorkerTelemetry:
             isinstance(ending, Rejected) and ending.correlation_id is None
         ):
             self._metrics.dead_lettered(ending.error.code)
+        if isinstance(ending, Completed) and ending.hit is not None:
+            self._metrics.cache_saved(ending.hit.tier, ending.hit.verdict.saved_usd)
         _log.info("delivery", ending=name, ms=round(elapsed_s * 1000), **_place(delivery), **facts)
 
     def refused(self, record: Record, refusal: Refusal) -> None:
         """Note a record that the broker will never take in any form."""
         _log.error("record_refused", topic=record.topic, refusal=refusal.name, key=repr(record.key))
+
+    def attempt_lost(self, request: ComparisonRequest, attempt: Attempt) -> None:
+        """Note a call of a process that is gone: nobody knows how it ended."""
+        target = attempt.target
+        self._metrics.attempt_lost(target.provider, target.model)
+        _log.warning(
+            "attempt_lost",
+            correlation_id=str(request.correlation_id),
+            request_id=str(request.request_id),
+            attempt_id=str(attempt.attempt_id),
+            provider=target.provider,
+            model=target.model,
+            cost_usd="unknown",
+        )
+
+    def superseded(self, request: ComparisonRequest) -> None:
+        """Note that a verdict was thrown away, since another process's was first."""
+        self._metrics.superseded()
+        _log.warning(
+            "superseded",
+            correlation_id=str(request.correlation_id),
+            request_id=str(request.request_id),
+        )
+
+    def redis_answered(self, seconds: float, error: str | None) -> None:
+        """Note a round trip to Redis."""
+        self._metrics.redis_answered(seconds, error)
+
+    def redis_breaker_moved(self, state: BreakerState) -> None:
+        """Note that Redis is left alone, tried, or asked again."""
+        _log.warning("redis_breaker", state=state.value)
 
     def faulted(self, delivery: Delivery | None, error: Exception) -> None:
         """Note a defect of ours, with its traceback."""
@@ -112,6 +145,8 @@ def _described(ending: Ending) -> tuple[EndingName, dict[str, Any]]:
                 "attempts": len(ending.attempts),
                 "cost_usd": "unknown" if cost_usd is None else str(cost_usd),
             }
+            if isinstance(ending, Completed) and ending.hit is not None:
+                facts["cache"] = ending.hit.tier
             if ending.attempts:
                 last = ending.attempts[-1].ending.facts
                 facts["provider_request_id"] = last.provider_request_id

@@ -12,12 +12,20 @@ from typing_extensions import override
 from llm_worker.adapters.telemetry.catalog import (
     ATTEMPTS,
     BREAKER_CHANGES,
+    CACHE_EVICTIONS,
+    CACHE_LOOKUPS,
+    CACHE_SAVINGS,
     COST,
     DEAD_LETTERS,
     DELIVERIES,
+    LOST_ATTEMPTS,
     PUBLISH_RETRIES,
+    REDIS_FAILURES,
+    REDIS_SECONDS,
     REQUEST_SECONDS,
+    SUPERSEDED,
     UNKNOWN_COSTS,
+    UNSHARED,
     Metric,
 )
 from llm_worker.contracts.vocabulary import Lane
@@ -52,6 +60,19 @@ class Metrics:
         self._breaker_changes: Final = self._counter(BREAKER_CHANGES)
         self._publish_retries: Final = self._counter(PUBLISH_RETRIES).child()
         self._dead_letters: Final = self._counter(DEAD_LETTERS)
+        self._lost_attempts: Final = self._counter(LOST_ATTEMPTS)
+        self._superseded: Final = self._counter(SUPERSEDED).child()
+        self._unshared: Final = self._counter(UNSHARED)
+        self._cache_lookups: Final = self._counter(CACHE_LOOKUPS)
+        self._cache_savings: Final = self._counter(CACHE_SAVINGS)
+        self._cache_evictions: Final = self._counter(CACHE_EVICTIONS).child()
+        self._redis_failures: Final = self._counter(REDIS_FAILURES)
+        self._redis_seconds: Final = Histogram(
+            REDIS_SECONDS.name,
+            REDIS_SECONDS.help,
+            buckets=REDIS_SECONDS.buckets,
+            registry=self._registry,
+        )
         histogram = Histogram(
             REQUEST_SECONDS.name,
             REQUEST_SECONDS.help,
@@ -90,6 +111,36 @@ class Metrics:
     def dead_lettered(self, code: ErrorCode) -> None:
         """Count a dead letter by why it is one."""
         self._dead_letters.child(code).inc()
+
+    def attempt_lost(self, provider: ProviderName, model: str) -> None:
+        """Count a call of which nobody knows how it ended."""
+        self._lost_attempts.child(provider, self._bounded(model)).inc()
+
+    def superseded(self) -> None:
+        """Count a verdict that was thrown away."""
+        self._superseded.inc()
+
+    def unshared(self, step: str) -> None:
+        """Count a step that no other process knows of."""
+        self._unshared.child(step).inc()
+
+    def cache_asked(self, tier: str, *, is_hit: bool) -> None:
+        """Count a look into a tier of the cache."""
+        self._cache_lookups.child(tier, "hit" if is_hit else "miss").inc()
+
+    def cache_saved(self, tier: str, usd: Decimal) -> None:
+        """Add what a hit did not spend."""
+        self._cache_savings.child(tier).inc(float(usd))
+
+    def cache_evicted(self) -> None:
+        """Count a verdict that made room for others."""
+        self._cache_evictions.inc()
+
+    def redis_answered(self, seconds: float, error: str | None) -> None:
+        """Observe a round trip to Redis; `error` says in a word why it failed."""
+        self._redis_seconds.observe(seconds)
+        if error is not None:
+            self._redis_failures.child(error).inc()
 
     def render(self, readings: Readings) -> bytes:
         """Render everything in Prometheus' text format 1.0.0, gauges as `readings` has them."""

@@ -10,9 +10,9 @@ from llm_worker.contracts.vocabulary import ErrorCode, FailureType, Lane, Provid
 from llm_worker.domain.errors import MalformedAnswerError, ProviderError
 from llm_worker.domain.outcome import Completed, Failed, LetGo, Target
 from llm_worker.domain.verdict import Billing
-from tests.support.builders import completion_of, request_of
+from tests.support.builders import completion_of, hit_of, request_of
 from tests.support.core import Core
-from tests.support.fakes import FakeProvider
+from tests.support.fakes import FakeProvider, RecordingLog
 
 if TYPE_CHECKING:
     from llm_worker.application.orchestrator import Orchestrator
@@ -40,10 +40,7 @@ def _request(**data: object) -> ComparisonRequest:
 async def _resolve(
     orchestrator: Orchestrator, request: ComparisonRequest, announced: list[Attempt]
 ) -> Completed | Failed | LetGo:
-    async def announce(attempt: Attempt) -> None:
-        announced.append(attempt)
-
-    return await orchestrator.resolve(request, announce)
+    return await orchestrator.resolve(request, RecordingLog(begun=announced))
 
 
 async def test_verdict_is_bought_with_one_announced_attempt(
@@ -90,21 +87,56 @@ async def test_stand_in_answers_for_every_provider(core: Core, announced: list[A
 async def test_known_verdict_is_given_without_a_call_a_slot_or_money(
     core: Core, announced: list[Attempt]
 ) -> None:
-    core.cache.known = completion_of()
+    core.cache.known = hit_of(completion_of())
     core.slots.let_go()
     ending = await _resolve(core.orchestrator(), _request(), announced)
     assert isinstance(ending, Completed)
     assert (ending.attempts, core.provider.calls, core.budget.reserved) == ((), [], [])
 
 
-async def test_bought_verdict_is_kept_and_a_failure_is_not(
+async def test_bought_verdict_is_kept_with_who_paid_and_a_failure_is_not(
     core: Core, announced: list[Attempt]
 ) -> None:
-    await _resolve(core.orchestrator(), _request(), announced)
-    assert core.cache.kept == [core.provider.answer]
+    request = _request(organization_id="school")
+    await _resolve(core.orchestrator(), request, announced)
+    (kept,) = core.cache.kept.values()
+    assert kept.completion == core.provider.answer
+    assert (kept.provider, kept.bought_by) == (ProviderName.MOCK, request.correlation_id)
+    assert kept.organization_id == "school"
+
+    core.cache.kept.clear()
     core.provider.answer = MalformedAnswerError("no verdict", billing=Billing())
-    await _resolve(core.orchestrator(), _request(), announced)
-    assert len(core.cache.kept) == 1
+    await _resolve(core.orchestrator(), _request(essay_b="another"), announced)
+    assert core.cache.kept == {}
+    assert len(core.cache.passed_on) == 1
+
+
+async def test_refresh_buys_what_is_known_and_keeps_it(
+    core: Core, announced: list[Attempt]
+) -> None:
+    core.cache.known = hit_of(completion_of(justification="old"))
+    ending = await _resolve(core.orchestrator(), _request(cache_mode="refresh"), announced)
+    assert isinstance(ending, Completed)
+    assert (len(ending.attempts), ending.is_cached, ending.is_cache_miss) == (1, False, False)
+    assert core.cache.looks == []
+    (kept,) = core.cache.kept.values()
+    assert kept.completion == core.provider.answer
+
+
+async def test_bypass_buys_what_is_known_and_keeps_nothing(
+    core: Core, announced: list[Attempt]
+) -> None:
+    core.cache.known = hit_of(completion_of())
+    ending = await _resolve(core.orchestrator(), _request(cache_mode="bypass"), announced)
+    assert isinstance(ending, Completed)
+    assert (len(ending.attempts), ending.is_cache_miss) == (1, False)
+    assert (core.cache.looks, core.cache.kept, core.cache.passed_on) == ([], {}, [])
+
+
+async def test_attempt_that_may_not_begin_is_not_made_and_its_request_let_go(core: Core) -> None:
+    log = RecordingLog(lets_begin=False)
+    assert await core.orchestrator().resolve(_request(), log) == LetGo()
+    assert (core.provider.calls, core.budget.settled) == ([], [None])
 
 
 async def test_request_that_expires_while_it_waits_is_answered_and_nothing_is_spent(

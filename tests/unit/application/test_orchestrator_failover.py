@@ -29,11 +29,10 @@ from llm_worker.domain.routing import Place, Rule
 from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import completion_of
 from tests.support.core import Core, arriving, resolve
-from tests.support.fakes import FakeModels, FakeProvider
+from tests.support.fakes import FakeModels, FakeProvider, RecordingLog
 
 if TYPE_CHECKING:
     from llm_worker.application.orchestrator import Ending
-    from llm_worker.domain.outcome import Attempt
 
 _DOWN = ProviderDownError("503", facts=CallFacts(http_status=503))
 _MALFORMED = MalformedAnswerError("no winner", answer="tie", billing=Billing())
@@ -392,11 +391,8 @@ async def test_defect_of_our_own_after_a_purchase_takes_no_paid_verdict_away(cor
 
 
 async def test_reservation_is_released_when_the_announcement_breaks(core: Core) -> None:
-    async def announce(_attempt: Attempt) -> None:
-        raise ZeroDivisionError
-
     request = arriving()
-    ending = await core.orchestrator().resolve(request, announce)
+    ending = await core.orchestrator().resolve(request, RecordingLog(defect=ZeroDivisionError()))
     assert isinstance(ending, Failed)
     assert (core.budget.reserved, core.budget.settled) == ([request], [None])
 
@@ -415,11 +411,8 @@ async def test_reservation_of_a_call_that_is_cut_off_is_settled_as_unknown(
 async def test_announcement_that_outlasts_the_deadline_is_followed_by_no_call(
     core: Core, first: FakeProvider
 ) -> None:
-    async def announce(_attempt: Attempt) -> None:
-        await asyncio.sleep(10)
-
     core.others = []
-    ending = await core.orchestrator().resolve(arriving(within_s=5), announce)
+    ending = await core.orchestrator().resolve(arriving(within_s=5), RecordingLog(takes_s=10))
     assert isinstance(ending, Failed)
     assert ending.error.code is ErrorCode.TIMEOUT
     assert (first.calls, core.budget.settled) == ([], [None])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
@@ -10,15 +11,17 @@ import orjson
 import pytest
 from typing_extensions import override
 
+from llm_worker.adapters.cache.local_outcomes import LocalOutcomes
 from llm_worker.application.ports import Refusal
 from llm_worker.contracts.vocabulary import Lane
+from llm_worker.domain.claim import KnownOutcome
 from llm_worker.domain.errors import (
     MalformedAnswerError,
     ProviderDownError,
     ProviderTimeoutError,
 )
 from llm_worker.domain.outcome import Completed, Failed, LetGo, Rejected, Replayed
-from llm_worker.domain.request import conflict_namespace
+from llm_worker.domain.request import ComparisonRequest, conflict_namespace
 from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
     DEAD_LETTER_TOPIC,
@@ -35,14 +38,15 @@ from tests.support.wire import data_of, error_code_of, read_event
 if TYPE_CHECKING:
     from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.outcome import Attempt
-    from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.verdict import Completion
 
+_offsets = count()
 _REPLY_TOPIC = "huleedu.cj.results.v1"
 _STARTED = "huleedu.llm_provider.request_started.v1"
 _COST = "huleedu.llm_provider.cost_tracking.v1"
 _COMPLETED = "huleedu.llm_provider.request_completed.v1"
 _FAILURE = "huleedu.llm_provider.failure.v1"
+_MISS = "huleedu.llm_provider.cache_miss.v1"
 
 
 @dataclass(slots=True)
@@ -69,7 +73,8 @@ def core() -> Core:
 
 
 def _delivery(body: dict[str, Any] | bytes | None = None, /, **data: object) -> Delivery:
-    delivery = delivery_of(body_of(**data) if body is None else body)
+    """A record of its own each time, as a caller's retry has; a redelivery is the same one."""
+    delivery = delivery_of(body_of(**data) if body is None else body, offset=next(_offsets))
     return replace(delivery, received_s=asyncio.get_running_loop().time())
 
 
@@ -78,7 +83,7 @@ async def test_every_event_is_held_before_the_delivery_ends_and_the_result_comes
 ) -> None:
     ending = await core.pipeline().handle(_delivery())
     assert isinstance(ending, Completed)
-    assert core.publisher.topics_held() == [_STARTED, _COST, _COMPLETED, RESULT_TOPIC]
+    assert core.publisher.topics_held() == [_STARTED, _COST, _MISS, _COMPLETED, RESULT_TOPIC]
     assert data_of(core.publisher.held[-1].value)["winner"] == "Essay A"
 
 
@@ -91,16 +96,19 @@ async def test_start_is_sent_before_the_provider_is_called(core: Core) -> None:
 
 async def test_outcome_is_kept_before_it_is_published(core: Core) -> None:
     body = body_of()
+    outcomes = LocalOutcomes(max_bytes=1_000_000, clock=core.clock)
+    core.outcomes, request = outcomes, codec_of().decode(_delivery(body))
+    assert isinstance(request, ComparisonRequest)
     known_at_publish: list[bool] = []
 
     def look(record: Record) -> Refusal | None:
-        kept = core.outcomes._known.get(UUID(body["event_id"]))  # what a crash here would leave
-        known_at_publish.append(kept is not None and record in (kept[0].records or ()))
+        kept = outcomes.look(request)  # what a crash here would leave
+        known_at_publish.append(isinstance(kept, KnownOutcome) and record in kept.records)
         return None
 
     core.publisher = FakePublisher(refuse=look)
     await core.pipeline().handle(_delivery(body))
-    assert known_at_publish == [True] * 4
+    assert known_at_publish == [True] * 5
 
 
 async def test_redelivery_of_a_known_outcome_publishes_the_same_bytes_and_calls_nobody(
@@ -173,7 +181,7 @@ async def test_redelivery_of_a_failure_is_replayed_too(core: Core) -> None:
     pipeline, body = core.pipeline(), body_of()
     assert isinstance(await pipeline.handle(_delivery(body)), Failed)
     first = core.publisher.topics_held()
-    assert first == [_STARTED, _FAILURE, _COMPLETED, DEAD_LETTER_TOPIC, RESULT_TOPIC]
+    assert first == [_STARTED, _FAILURE, _MISS, _COMPLETED, DEAD_LETTER_TOPIC, RESULT_TOPIC]
     assert isinstance(await pipeline.handle(_delivery(body)), Replayed)
     assert core.publisher.topics_held() == first * 2
 
@@ -290,9 +298,11 @@ async def test_delivery_that_is_let_go_between_attempts_tells_what_was_paid_and_
     core.publisher.held.clear()
     core.provider.before_answering = lambda: None
     assert isinstance(await pipeline.handle(_delivery(body)), Completed)
-    *_, cost, _, result = core.publisher.held
+    *_, cost, _, _, result = core.publisher.held
     assert (cost.topic, result.topic) == (_COST, RESULT_TOPIC)
-    assert data_of(result.value)["attempts"] == 1
+    # What was paid before it was let go is told by its own event; the result cannot know the sum.
+    said = data_of(result.value)
+    assert (said["attempts"], said["cost_known"]) == (1, False)
 
 
 async def test_each_attempt_is_told_with_events_of_its_own_and_the_result_with_their_sum(
@@ -308,7 +318,7 @@ async def test_each_attempt_is_told_with_events_of_its_own_and_the_result_with_t
     assert core.publisher.topics_held() == [
         *[_STARTED] * 3,
         *[_FAILURE, _FAILURE, _COST, _COST],
-        *[_COMPLETED, RESULT_TOPIC],
+        *[_MISS, _COMPLETED, RESULT_TOPIC],
     ]
     assert len({read_event(record.value)["event_id"] for record in held}) == len(held)
     costs = [data_of(record.value) for record in held if record.topic == _COST]
@@ -399,7 +409,7 @@ async def test_event_that_is_refused_in_every_form_is_reported_and_holds_up_noth
 ) -> None:
     core.publisher = _refuses(_COST, why=Refusal.TOO_LARGE)
     assert isinstance(await core.pipeline().handle(_delivery()), Completed)
-    assert core.publisher.topics_held() == [_STARTED, _COMPLETED, RESULT_TOPIC]
+    assert core.publisher.topics_held() == [_STARTED, _MISS, _COMPLETED, RESULT_TOPIC]
     [(record, refusal)] = core.telemetry.refusals
     assert (record.topic, refusal) == (_COST, Refusal.TOO_LARGE)
 

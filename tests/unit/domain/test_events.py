@@ -13,6 +13,7 @@ from llm_worker.contracts.events import (
 )
 from llm_worker.contracts.result import LLMComparisonResultV1
 from llm_worker.contracts.vocabulary import FailureType, TopicName
+from llm_worker.domain.attempt_events import attempt_events, started_event
 from llm_worker.domain.errors import (
     DeadlinePassedError,
     MalformedAnswerError,
@@ -22,13 +23,8 @@ from llm_worker.domain.errors import (
     UnreachableError,
     UnreadableError,
 )
-from llm_worker.domain.events import (
-    DeadLetter,
-    Event,
-    attempt_events,
-    events_of,
-    started_event,
-)
+from llm_worker.domain.event import DeadLetter, Event
+from llm_worker.domain.events import events_of
 from llm_worker.domain.outcome import BreakerMove, FinishedAttempt, Rejected, Repair
 from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (

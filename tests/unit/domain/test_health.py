@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from llm_worker.domain.health import Facts, HealthStatus, KafkaFacts, ProviderFacts, judge
+from llm_worker.domain.health import (
+    CacheFacts,
+    Facts,
+    HealthStatus,
+    KafkaFacts,
+    ProviderFacts,
+    judge,
+)
 
 _KAFKA = KafkaFacts(
     assigned_partitions=12,
@@ -37,7 +44,7 @@ def test_worker_with_nothing_amiss_is_healthy_and_ready() -> None:
     assert health.status is HealthStatus.HEALTHY
     assert health.warnings == ()
     assert health.is_ready
-    assert health.facts.cache.cache_mode == "none"
+    assert health.facts.cache.cache_mode == "local"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +70,10 @@ def test_worker_that_can_answer_nobody_is_unhealthy(facts: Facts, words: str) ->
         (_facts(mock=_USABLE, openai=_OPEN), "provider openai: its circuit breaker is open"),
         (_facts(mock=_USABLE, openai=_UNCONFIGURED), "openai is enabled and not configured"),
         (_facts(loop_lag_s=1.5), "the event loop is 1.5 s late"),
+        (
+            replace(_facts(), cache=CacheFacts(cache_mode="redis", redis_failure_count=3)),
+            "Redis does not answer",
+        ),
     ],
 )
 def test_worker_with_something_amiss_is_degraded(facts: Facts, words: str) -> None:

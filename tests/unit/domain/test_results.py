@@ -13,6 +13,7 @@ from tests.support.builders import (
     completed_of,
     completion_of,
     failed_of,
+    hit_of,
     request_of,
 )
 
@@ -30,8 +31,8 @@ def test_verdict_is_told_as_the_contract_says() -> None:
     assert result.request_metadata == {"batch": 7, "prompt_sha256": request.prompt.sha256}
 
 
-def test_verdict_that_nobody_was_asked_for_is_cached_and_free() -> None:
-    result = completed_result(completed_of(request_of()))
+def test_verdict_from_the_cache_is_free() -> None:
+    result = completed_result(replace(completed_of(request_of()), hit=hit_of()))
     assert result.cached
     assert (result.attempts, result.cost_estimate, result.cost_known) == (0, 0.0, True)
 

@@ -207,3 +207,29 @@ def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("LLM_WORKER_ENVIRONMENT", "staging")
     assert load_settings().environment == "staging"
     assert load_settings({}).environment == "development"
+
+
+def test_cache_has_defaults_and_other_names() -> None:
+    cache = load_settings(
+        {
+            "LOCAL_CACHE_SIZE_MB": "7",
+            "LOCAL_CACHE_TTL_SECONDS": "8",
+            "LOCAL_CACHE_MAX_ENTRIES": "9",
+            "LLM_WORKER_CACHE__SENTINELS": "one:26379, two:26379",
+        }
+    ).cache
+    assert (cache.local_size_mb, cache.local_ttl_s, cache.local_max_entries) == (7, 8, 9)
+    assert cache.sentinels == ("one:26379", "two:26379")
+    assert (cache.ttl_s, cache.outcome_ttl_s, cache.budget_ms) == (86_400, 259_200, 50)
+
+
+@pytest.mark.parametrize("prefix", ["a b", "{a}", "a\t", "ä:"])
+def test_key_prefix_that_a_cluster_or_a_person_would_misread_is_refused(prefix: str) -> None:
+    with pytest.raises(SettingsError, match="LLM_WORKER_CACHE__KEY_PREFIX"):
+        load_settings({"LLM_WORKER_CACHE__KEY_PREFIX": prefix})
+
+
+def test_cluster_and_sentinels_exclude_each_other() -> None:
+    given = {"LLM_WORKER_CACHE__CLUSTER": "true", "LLM_WORKER_CACHE__SENTINELS": "one:26379"}
+    with pytest.raises(SettingsError, match="exclude each other: unset one"):
+        load_settings(given)

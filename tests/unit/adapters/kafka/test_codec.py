@@ -12,8 +12,10 @@ import pytest
 from llm_worker.adapters.kafka.codec import KafkaCodec
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.attempt_events import started_event
 from llm_worker.domain.errors import ProviderDownError, ProviderTimeoutError
-from llm_worker.domain.events import DeadLetter, Event, events_of, started_event
+from llm_worker.domain.event import DeadLetter, Event
+from llm_worker.domain.events import events_of
 from llm_worker.domain.outcome import Rejected
 from llm_worker.domain.request import ComparisonRequest, id_of_record
 from llm_worker.domain.verdict import Billing, CallFacts

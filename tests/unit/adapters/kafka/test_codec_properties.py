@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from llm_worker.contracts.vocabulary import ErrorCode
 from llm_worker.domain.errors import ProviderTimeoutError
-from llm_worker.domain.events import DeadLetter, events_of
+from llm_worker.domain.event import DeadLetter
+from llm_worker.domain.events import events_of
 from llm_worker.domain.outcome import Rejected
 from llm_worker.domain.request import ComparisonRequest
 from llm_worker.domain.verdict import Billing

@@ -13,6 +13,7 @@ from llm_worker.domain.outcome import LetGo, Replayed
 from tests.support.builders import request_of
 from tests.support.events import event_of, message_of
 from tests.support.fakes import ManualClock, RecordingTelemetry
+from tests.support.virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from faust.types import Message
@@ -33,16 +34,22 @@ class _Bench:
     clock: ManualClock = field(default_factory=ManualClock)
     running: dict[int, asyncio.Future[Ending]] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
+    may_hand_over: bool = False
 
     def in_flight(self) -> InFlight:
         return InFlight(
-            handle=self._handle,
+            work=self,
             acks=self,
-            waiting=self.slots,
             window=self.window,
             clock=self.clock,
             telemetry=self.telemetry,
         )
+
+    def let_go(self) -> None:
+        self.slots.let_go()
+
+    def reopen(self) -> None:
+        self.slots.reopen()
 
     def ack(self, message: Message) -> None:
         self.acked.append(message.offset)
@@ -55,7 +62,7 @@ class _Bench:
         self.running[offset].set_result(ending or Replayed(request=request_of()))
         await _settled()
 
-    async def _handle(self, delivery: Delivery) -> Ending:
+    async def handle(self, delivery: Delivery) -> Ending:
         self.deliveries.append(delivery)
         self.running[delivery.offset] = asyncio.get_running_loop().create_future()
         return await self.running[delivery.offset]
@@ -193,6 +200,60 @@ async def test_rebalance_does_not_cancel_a_call_that_is_paid_for(bench: _Bench) 
     await in_flight.drain(0.01, is_last=False)
     assert not bench.running[5].done()
     await bench.end(5)
+
+
+async def test_calls_that_the_next_owner_can_see_are_handed_over_and_run_on(
+    bench: _Bench,
+) -> None:
+    bench.may_hand_over, in_flight = True, bench.in_flight()
+    _take(in_flight, message_of(5))
+    await _settled()
+    async with asyncio.timeout(30):
+        await in_flight.drain(3_600, is_last=False)
+    assert not bench.running[5].done()
+    assert await bench.slots.acquire(Lane.NORMAL, 1e12) is Grant.LET_GO
+    await bench.end(5)
+    assert bench.acked == [5]
+
+
+async def test_hand_over_leaves_a_moment_to_what_is_about_to_end(bench: _Bench) -> None:
+    bench.may_hand_over, in_flight = True, bench.in_flight()
+    _take(in_flight, message_of(5))
+    draining = asyncio.ensure_future(in_flight.drain(3_600, is_last=False))
+    await _settled()
+    assert not draining.done()
+    await bench.end(5)
+    await draining
+    assert bench.acked == [5]
+
+
+async def test_hand_over_takes_no_longer_than_the_drain_may(bench: _Bench) -> None:
+    bench.may_hand_over, in_flight = True, bench.in_flight()
+    _take(in_flight, message_of(5))
+    await _settled()
+    await in_flight.drain(0, is_last=False)
+    assert not bench.running[5].done()
+    await bench.end(5)
+
+
+@pytest.mark.parametrize(("may_hand_over", "is_last"), [(False, False), (True, True)])
+def test_calls_that_nobody_else_will_end_are_waited_for(
+    *, may_hand_over: bool, is_last: bool
+) -> None:
+    async def drain() -> None:
+        bench = _Bench(may_hand_over=may_hand_over)
+        in_flight = bench.in_flight()
+        _take(in_flight, message_of(5))
+        draining = asyncio.ensure_future(in_flight.drain(3_600, is_last=is_last))
+        await asyncio.sleep(3_500)
+        assert not draining.done()
+        assert not bench.running[5].done()
+        await bench.end(5)
+        await draining
+        assert bench.acked == [5]
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(drain())
 
 
 async def test_new_generation_forgets_what_the_last_one_left(bench: _Bench) -> None:

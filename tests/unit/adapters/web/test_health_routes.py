@@ -103,8 +103,8 @@ async def test_healthz_tells_all_that_the_contract_names(client: _Client) -> Non
             },
             "redis": {"available": False},
             "cache": {
-                "cache_mode": "none",
-                "local_cache_available": False,
+                "cache_mode": "local",
+                "local_cache_available": True,
                 "redis_available": False,
                 "redis_failure_count": 0,
             },

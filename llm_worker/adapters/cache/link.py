@@ -1,0 +1,218 @@
+"""The one way to Redis: batched, within a hard time budget, behind a circuit breaker.
+
+Retries are for later calls, never for this one: whoever asks goes on without an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from llm_worker.adapters.cache.faults import REDIS_ERRORS, Fault, fault_of
+from llm_worker.adapters.cache.sending import Command, sender_for
+from llm_worker.domain.breaker import BreakerState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis.asyncio import Redis, RedisCluster
+
+    from llm_worker.adapters.cache.script import Script
+    from llm_worker.adapters.cache.sending import Word
+    from llm_worker.application.ports import Clock
+    from llm_worker.domain.breaker import CircuitBreaker
+
+
+class CacheAwayError(Exception):
+    """Redis did not answer in time, refused, or is not asked at the moment.
+
+    Its text never holds the URL or a value.
+    """
+
+
+class LinkObserver(Protocol):
+    """Who is told how Redis does."""
+
+    def redis_answered(self, seconds: float, error: str | None) -> None:
+        """Note how long a batch took, and what kind of error it met, one of `Fault`."""
+
+    def redis_breaker_moved(self, state: BreakerState) -> None:
+        """Note the circuit breaker's new state."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A command, and who waits for its answer if anybody does."""
+
+    command: Command
+    future: asyncio.Future[Any] | None
+
+
+class RedisLink:
+    """Every call to Redis: those of one event-loop turn in one batch.
+
+    A batch ends within the budget, for all who wait; its commands are then answered, or have met
+    CacheAwayError; what met it, Redis may have done all the same. A script that Redis does not
+    know is sent again with its text, after the rest of its batch. Batches may overtake each other.
+
+    Args:
+        client: As `connect` makes it; closed with this.
+        budget_s: Seconds from a call to its end.
+        breaker: A batch with any failure counts as one failure.
+        clock: Measures batches, and tells the breaker's time.
+        observer: Is told of every batch.
+    """
+
+    def __init__(
+        self,
+        client: Redis | RedisCluster,
+        *,
+        budget_s: float,
+        breaker: CircuitBreaker,
+        clock: Clock,
+        observer: LinkObserver,
+    ) -> None:
+        self._sender = sender_for(client)
+        self._budget_s = budget_s
+        self._breaker = breaker
+        self._clock = clock
+        self._observer = observer
+        self._waiting: list[_Call] = []
+        self._due_s = 0.0
+        self._batches: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+        self._failure_count = 0
+        self._failed_s = clock.monotonic()
+
+    def run(
+        self, script: Script, keys: Sequence[str | bytes], *arguments: Word
+    ) -> asyncio.Future[Any]:
+        """Call a script; the future ends with its answer or CacheAwayError."""
+        return self._enqueue(_script_call(script, keys, arguments))
+
+    def command(self, *words: Word) -> asyncio.Future[Any]:
+        """Send a plain command whose key is its second word; the future ends like that of `run`."""
+        return self._enqueue(Command(words=words))
+
+    def post(self, script: Script, keys: Sequence[str | bytes], *arguments: Word) -> None:
+        """Call a script whose answer nobody waits for; a failure is only counted."""
+        self._append(_Call(_script_call(script, keys, arguments), None))
+
+    @property
+    def is_available(self) -> bool:
+        """Whether Redis is asked without doubt, as it is before the first call."""
+        return self._breaker.state is BreakerState.CLOSED
+
+    @property
+    def failure_count(self) -> int:
+        """Batches that failed since the last one that did not."""
+        return self._failure_count
+
+    @property
+    def well_for_s(self) -> float:
+        """Seconds since a batch failed, or since the start if none has."""
+        return self._clock.monotonic() - self._failed_s
+
+    async def aclose(self) -> None:
+        """Let the batches under way end, within their budget, and close; later calls fail."""
+        self._flush()
+        self._is_closed = True
+        await asyncio.gather(*self._batches, return_exceptions=True)
+        await self._sender.aclose()
+
+    def _enqueue(self, command: Command) -> asyncio.Future[Any]:
+        future = asyncio.get_running_loop().create_future()
+        self._append(_Call(command, future))
+        return future
+
+    def _append(self, call: _Call) -> None:
+        self._waiting.append(call)
+        if len(self._waiting) == 1:
+            loop = asyncio.get_running_loop()
+            self._due_s = loop.time() + self._budget_s
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        calls, self._waiting = self._waiting, []
+        if not calls:
+            return
+        if self._is_closed or not self._may_send():
+            _fail(calls, "Redis is not asked at the moment")
+            return
+        batch = asyncio.create_task(  # noqa: TID251 -- owned by this link, which awaits it
+            self._exchange(calls, self._due_s)
+        )
+        self._batches.add(batch)
+        batch.add_done_callback(self._batches.discard)
+
+    def _may_send(self) -> bool:
+        before = self._breaker.state
+        is_allowed = self._breaker.allows(self._clock.monotonic())
+        self._tell_if_moved(before)
+        return is_allowed
+
+    async def _exchange(self, calls: list[_Call], due_s: float) -> None:
+        began_s = self._clock.monotonic()
+        answers: list[Any] = []
+        fault: Fault | None = Fault.OTHER
+        try:
+            answers = await self._answers([call.command for call in calls], due_s)
+            fault = next(filter(None, map(fault_of, answers)), None)
+        except REDIS_ERRORS as error:
+            fault = fault_of(error)
+        finally:
+            # Also when it is cancelled, or met a defect of ours: nobody may wait for ever.
+            self._note(fault, self._clock.monotonic() - began_s)
+            _settle(calls, answers, fault)
+
+    async def _answers(self, commands: list[Command], due_s: float) -> list[Any]:
+        async with asyncio.timeout(None) as limit:
+            # Not timeout_at(due_s): when this process was late, and not Redis, the turn that
+            # `reschedule` leaves is for the answer that has arrived meanwhile.
+            timer = asyncio.get_running_loop().call_at(due_s, limit.reschedule, due_s)
+            try:
+                return await self._sender.send(commands)
+            finally:
+                timer.cancel()
+
+    def _note(self, fault: Fault | None, seconds: float) -> None:
+        before, now_s = self._breaker.state, self._clock.monotonic()
+        if fault is None:
+            self._failure_count = 0
+            self._breaker.succeed()
+        else:
+            self._failure_count += 1
+            self._failed_s = now_s
+            self._breaker.fail(now_s)
+        self._observer.redis_answered(seconds, fault)
+        self._tell_if_moved(before)
+
+    def _tell_if_moved(self, before: BreakerState) -> None:
+        if self._breaker.state is not before:
+            self._observer.redis_breaker_moved(self._breaker.state)
+
+
+def _script_call(
+    script: Script, keys: Sequence[str | bytes], arguments: tuple[Word, ...]
+) -> Command:
+    return Command(words=("EVALSHA", script.sha, len(keys), *keys, *arguments), script=script)
+
+
+def _settle(calls: list[_Call], answers: list[Any], fault: Fault | None) -> None:
+    if not answers:
+        _fail(calls, f"Redis failed: {fault}")
+    for call, answer in zip(calls, answers, strict=False):
+        if call.future is None or call.future.done():
+            continue
+        own_fault = fault_of(answer)
+        if own_fault is None:
+            call.future.set_result(answer)
+        else:
+            call.future.set_exception(CacheAwayError(f"Redis failed: {own_fault}"))
+
+
+def _fail(calls: list[_Call], words: str) -> None:
+    for call in calls:
+        if call.future is not None and not call.future.done():
+            call.future.set_exception(CacheAwayError(words))

@@ -1,0 +1,102 @@
+"""Which processes are alive: each renews one key, and its claims live as long as it does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from llm_worker.adapters.cache.link import CacheAwayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llm_worker.adapters.cache.link import RedisLink
+    from llm_worker.application.ports import Clock
+
+LEASE_S: Final = 10.0
+"""Seconds without a renewal after which a process counts as gone."""
+_RENEWED_EVERY_S: Final = 2.5
+_BELIEVED_S: Final = 0.25
+_REMEMBERED: Final = 100
+
+
+class Presence:
+    """This process's sign of life, and a look at those of others.
+
+    One lease a process, not one a claim: renewing costs the same whatever is in flight.
+    """
+
+    def __init__(
+        self, link: RedisLink, *, key_prefix: str, clock: Clock, on_renewed: Callable[[], None]
+    ) -> None:
+        self.owner: Final = uuid4().hex
+        self._link = link
+        self._key_prefix = key_prefix
+        self._clock = clock
+        self._on_renewed = on_renewed
+        self._renewed_s = float("-inf")
+        self._sure_since_s = float("inf")
+        self._seen: dict[str, tuple[bool, float]] = {}
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nobody can have taken us for gone: then what we claimed is still ours."""
+        return self._clock.monotonic() - self._renewed_s < LEASE_S / 2
+
+    async def renew(self) -> None:
+        """Say once that we are alive."""
+        begun_s = self._clock.monotonic()
+        try:
+            await self._link.command("SET", self._key(self.owner), "1", "PX", int(LEASE_S * 1000))
+        except CacheAwayError:
+            return
+        if begun_s - self._renewed_s >= LEASE_S:
+            self._sure_since_s = begun_s
+        self._renewed_s = begun_s
+        self._on_renewed()
+
+    async def keep_renewing(self) -> None:
+        """Say it for ever."""
+        while True:
+            await self.renew()
+            await asyncio.sleep(_RENEWED_EVERY_S)
+
+    async def leave(self) -> None:
+        """Say that we go, so that nobody waits for what we leave behind."""
+        self._renewed_s = float("-inf")
+        try:
+            await self._link.command("DEL", self._key(self.owner))
+        except CacheAwayError:
+            return
+
+    async def is_alive(self, owner: str) -> bool:
+        """Say whether another process is.
+
+        Who only just came, or found Redis again or empty, cannot tell: the others may have lost it
+        too, and not have renewed yet. So it believes in everybody for one lease.
+
+        Raises:
+            CacheAwayError: Redis does not answer.
+        """
+        if owner == self.owner:
+            return False  # a claim of our own that nobody works on any more
+        if len(self._seen) > _REMEMBERED:
+            self._seen.clear()
+        now_s = self._clock.monotonic()
+        known, until_s = self._seen.get(owner, (False, float("-inf")))
+        if now_s < until_s:
+            return known
+        alive, is_remembered = await asyncio.gather(
+            self._link.command("EXISTS", self._key(owner)),
+            self._link.command("GET", self._key(self.owner)),
+        )
+        if not is_remembered:
+            # Redis was flushed, or has restarted empty: it has forgotten the others as well.
+            self._sure_since_s = now_s
+        alive = alive == 1 or now_s - self._sure_since_s < LEASE_S
+        self._seen[owner] = (alive, now_s + _BELIEVED_S)
+        return alive
+
+    def _key(self, owner: str) -> str:
+        return f"{self._key_prefix}alive:{owner}"
