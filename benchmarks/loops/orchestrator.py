@@ -80,10 +80,12 @@ async def run(job: SoloJob) -> None:
 
     async def resolve(orchestrator: Orchestrator, times: int) -> None:
         for _ in range(times):
-            await orchestrator.resolve(request, _Log())
+            await orchestrator.resolve(request, orchestrator.plan(request), _Log())
 
     for strategy, orchestrator in orchestrators.items():
-        if not isinstance(await orchestrator.resolve(request, _Log()), Completed):
+        if not isinstance(
+            await orchestrator.resolve(request, orchestrator.plan(request), _Log()), Completed
+        ):
             raise TypeError(f"there was no verdict by {strategy}")
         await resolve(orchestrator, _WARM_UP)
     rounds = []
@@ -108,6 +110,12 @@ class _Log:
 
 class _Forgetful:
     """A cache that never has what is asked: every request is bought."""
+
+    def look_ahead(self, _fingerprint: str) -> None:
+        pass
+
+    def never_mind(self, _fingerprint: str) -> None:
+        pass
 
     async def find(self, _fingerprint: str) -> Turn:
         return Turn.BUY

@@ -11,18 +11,16 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from llm_worker.application.purchases import shared_failure
+from llm_worker.application.routes import Plan
 from llm_worker.application.slots import Grant
-from llm_worker.contracts.request import CacheMode
 from llm_worker.domain.cached import CachedVerdict, CacheHit
 from llm_worker.domain.errors import (
     DeadlinePassedError,
-    NoTargetError,
     OverBudgetError,
     ProviderError,
-    UnknownModelError,
+    WorkerError,
     WorkerFaultError,
 )
-from llm_worker.domain.fingerprint import fingerprint_of
 from llm_worker.domain.judging import expected_usage
 from llm_worker.domain.outcome import Completed, Failed, FinishedAttempt, LetGo, Target
 from llm_worker.domain.pursuit import Go, Pursuit, Stop, Wait
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from llm_worker.application.routes import Routes
     from llm_worker.application.slots import RunningSlots
     from llm_worker.application.switchboard import Switchboard
-    from llm_worker.domain.errors import WorkerError
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Route
     from llm_worker.domain.verdict import Completion
@@ -58,24 +55,30 @@ class Orchestrator:
     clock: Clock
     telemetry: Telemetry
 
-    async def resolve(self, request: ComparisonRequest, log: AttemptLog) -> Ending:
-        """Bring the request to its end; `log` is told of each attempt."""
-        asked = request.asked
-        try:
-            route = self.routes.route_of(
-                asked, lane=request.delivery.lane, prompt_bytes=request.prompt.size_bytes
-            )
-        except (NoTargetError, UnknownModelError) as error:
-            return self._failed(request, self.routes.first_target(asked), error)
+    def plan(self, request: ComparisonRequest) -> Plan | WorkerError:
+        """Say where the request may go and what it asks, and begin to look for the answer."""
         is_late = self.clock.monotonic() >= request.deadline_s
-        if asked.cache_mode is CacheMode.BYPASS or is_late:
-            return await self._buy(request, route, log)
-        fingerprint = fingerprint_of(asked, route)
-        if asked.cache_mode is CacheMode.USE:
-            return await self._share(fingerprint, request, route, log)
-        ending = await self._buy(request, route, log)
-        if isinstance(ending, Completed):
-            self.purchases.keep(fingerprint, _to_remember(ending))
+        plan = self.routes.plan(request, is_late=is_late)
+        if isinstance(plan, Plan) and plan.is_shared:
+            self.purchases.look_ahead(plan.fingerprint)
+        return plan
+
+    def drop(self, plan: Plan | WorkerError) -> None:
+        """Give back what was begun for a request that is not resolved here, or not now."""
+        if isinstance(plan, Plan) and plan.is_shared:
+            self.purchases.never_mind(plan.fingerprint)
+
+    async def resolve(
+        self, request: ComparisonRequest, plan: Plan | WorkerError, log: AttemptLog
+    ) -> Ending:
+        """Bring the request to its end; `log` is told of each attempt."""
+        if isinstance(plan, WorkerError):
+            return self._failed(request, self.routes.first_target(request.asked), plan)
+        if plan.is_shared:
+            return await self._share(plan.fingerprint, request, plan.route, log)
+        ending = await self._buy(request, plan.route, log)
+        if isinstance(ending, Completed) and plan.fingerprint:
+            self.purchases.keep(plan.fingerprint, _to_remember(ending))
         return ending
 
     async def _share(

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
         Telemetry,
     )
     from llm_worker.application.publishing import Publishing
+    from llm_worker.application.routes import Plan
     from llm_worker.domain.delivery import Delivery
-    from llm_worker.domain.errors import InvalidDeliveryError
+    from llm_worker.domain.errors import InvalidDeliveryError, WorkerError
     from llm_worker.domain.outcome import Completed, Ending, FinishedAttempt
     from llm_worker.domain.request import ComparisonRequest
 
@@ -89,22 +90,22 @@ class Pipeline:
         self.orchestrator.reopen()
 
     async def _resolve(self, request: ComparisonRequest) -> Ending:
-        pause_s = _LOOK_AGAIN_S
+        pause_s, plan = _LOOK_AGAIN_S, self.orchestrator.plan(request)
         while True:
-            ending: Ending | None = None
-            match await self.outcomes.claim(request):
-                case Claim() as claim:
-                    ending = await self._buy(request, claim)
-                case KnownOutcome() as known:
-                    ending = await self._replay(request, known)
-                case Hindrance.CONFLICT:
-                    ending = await self._refuse(self._conflict(request))
-                case Hindrance.HELD:
-                    if not await self.bell.wait(self.clock.monotonic() + pause_s):
-                        return LetGo()
-                    pause_s = min(2 * pause_s, _LOOK_AGAIN_AT_MOST_S)
-            if ending is not None:
-                return ending
+            claiming = await self.outcomes.claim(request)
+            if isinstance(claiming, Claim):
+                ending = await self._buy(request, claiming, plan)
+                if ending is not None:
+                    return ending
+                continue
+            self.orchestrator.drop(plan)
+            if isinstance(claiming, KnownOutcome):
+                return await self._replay(request, claiming)
+            if claiming is Hindrance.CONFLICT:
+                return await self._refuse(self._conflict(request))
+            if not await self.bell.wait(self.clock.monotonic() + pause_s):
+                return LetGo()
+            pause_s = min(2 * pause_s, _LOOK_AGAIN_AT_MOST_S)
 
     async def _replay(self, request: ComparisonRequest, known: KnownOutcome) -> Replayed:
         """Publish the same bytes, unless they were published for this very record."""
@@ -121,11 +122,14 @@ class Pipeline:
         await self._publish(rejected)
         return rejected
 
-    async def _buy(self, request: ComparisonRequest, claim: Claim) -> Ending | None:
+    async def _buy(
+        self, request: ComparisonRequest, claim: Claim, plan: Plan | WorkerError
+    ) -> Ending | None:
         """Bring a claimed request to its end; None: the claim is another's by now."""
         await self._tell_of_left_behind(request, claim)
         reply_topic = request.asked.callback_topic
         if reply_topic is not None and not await self.reply_topics.is_usable(reply_topic):
+            self.orchestrator.drop(plan)
             rejected = self._unanswerable(request, reply_topic)
             await self._publish(rejected)
             self.outcomes.release(claim, is_paid=claim.left_behind.is_paid)
@@ -139,7 +143,7 @@ class Pipeline:
         )
         ending: Completed | Failed | LetGo
         try:
-            ending = await self.orchestrator.resolve(request, log)
+            ending = await self.orchestrator.resolve(request, plan, log)
         except Exception as error:  # noqa: BLE001 - a defect of ours is answered, not thrown at Faust
             self.telemetry.faulted(request.delivery, error)
             ending = self._fault(request, error)

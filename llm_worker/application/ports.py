@@ -109,6 +109,12 @@ class VerdictCache(Protocol):
     None of these fails: a cache that cannot be asked has no answer.
     """
 
+    def look_ahead(self, fingerprint: str, /) -> None:
+        """Begin to look, for a `find` or a `never_mind` that follows."""
+
+    def never_mind(self, fingerprint: str, /) -> None:
+        """Give back what was begun, where nobody followed."""
+
     async def find(self, fingerprint: str, /) -> CacheHit | Turn:
         """Give the verdict; or say whether to buy it, or to look again since somebody else does.
 

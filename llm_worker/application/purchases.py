@@ -57,6 +57,15 @@ class Purchases:
         default_factory=dict, init=False
     )
 
+    def look_ahead(self, fingerprint: str) -> None:
+        """Begin to look, for a `join` or a `never_mind` that follows."""
+        if fingerprint not in self._under_way:
+            self.cache.look_ahead(fingerprint)
+
+    def never_mind(self, fingerprint: str) -> None:
+        """Give back what was begun."""
+        self.cache.never_mind(fingerprint)
+
     async def join(self, fingerprint: str, until_s: float) -> Joined:
         """Wait for the answer, at most until the monotonic `until_s`.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_worker.contracts.request import CacheMode
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.errors import NoTargetError, UnknownModelError
+from llm_worker.domain.fingerprint import fingerprint_of
 from llm_worker.domain.outcome import Target
 from llm_worker.domain.routing import Place, Route, Traits
 from llm_worker.domain.strategies import Strategy
@@ -16,9 +18,23 @@ if TYPE_CHECKING:
 
     from llm_worker.application.ports import Provider
     from llm_worker.contracts.request import LLMComparisonRequestV1
+    from llm_worker.domain.errors import WorkerError
+    from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Routing
 
 _SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where a request may go; with a `fingerprint` its verdict is kept under it.
+
+    `is_shared`: a verdict that is known, or being bought for another, will do.
+    """
+
+    route: Route
+    fingerprint: str = ""
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +48,23 @@ class Routes:
     routing: Routing
     stand_in: ProviderName | None = None
     _known: dict[tuple[tuple[Place, ...], Strategy], Route] = field(default_factory=dict)
+
+    def plan(self, request: ComparisonRequest, *, is_late: bool) -> Plan | WorkerError:
+        """Say where a request may go, and what the cache may do for it; late ones get no answer."""
+        asked = request.asked
+        try:
+            route = self.route_of(
+                asked, lane=request.delivery.lane, prompt_bytes=request.prompt.size_bytes
+            )
+        except (NoTargetError, UnknownModelError) as error:
+            return error
+        if is_late or asked.cache_mode is CacheMode.BYPASS:
+            return Plan(route=route)
+        return Plan(
+            route=route,
+            fingerprint=fingerprint_of(asked, route),
+            is_shared=asked.cache_mode is CacheMode.USE,
+        )
 
     def route_of(
         self, asked: LLMComparisonRequestV1, *, lane: Lane = Lane.NORMAL, prompt_bytes: int = 0

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from llm_worker.application.orchestrator import Ending
-    from llm_worker.application.ports import OutcomeStore, Provider
+    from llm_worker.application.ports import AttemptLog, OutcomeStore, Provider
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Rule
 
@@ -143,10 +143,12 @@ def arriving(
     return replace(request, delivery=delivery, deadline_s=now_s + within_s)
 
 
-async def resolve(orchestrator: Orchestrator, request: ComparisonRequest) -> Ending:
-    """Bring one request to its end; nobody listens to the starts of its attempts."""
+async def resolve(
+    orchestrator: Orchestrator, request: ComparisonRequest, log: AttemptLog | None = None
+) -> Ending:
+    """Bring one request to its end."""
 
-    return await orchestrator.resolve(request, RecordingLog())
+    return await orchestrator.resolve(request, orchestrator.plan(request), log or RecordingLog())
 
 
 async def resolve_all(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from llm_worker.adapters.cache.link import CacheAwayError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from llm_worker.adapters.cache.link import RedisLink
     from llm_worker.adapters.cache.script import Script
@@ -38,6 +38,17 @@ class FakeLink:
 
     def post(self, script: Script, keys: Sequence[str], *arguments: object) -> None:
         self.posted.append((script.name, (*keys, *arguments)))
+
+    def post_later(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        *arguments: object,
+        unheard: Callable[[], None],
+    ) -> None:
+        self.asked.append((script.name, (*keys, *arguments)))
+        if self.is_away:
+            unheard()
 
     def _answer(self, name: str, words: tuple[Any, ...]) -> asyncio.Future[Any]:
         self.asked.append((name, words))
@@ -92,6 +103,18 @@ class CutLink:
     ) -> None:
         if not self.is_cut:
             self.real.post(script, keys, *arguments)
+
+    def post_later(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        *arguments: bytes | str | int,
+        unheard: Callable[[], None],
+    ) -> None:
+        if self.is_cut:
+            unheard()
+        else:
+            self.real.post_later(script, keys, *arguments, unheard=unheard)
 
     @property
     def link(self) -> RedisLink:

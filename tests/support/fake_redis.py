@@ -40,6 +40,7 @@ class FakeRedis:
     connecting_s: float = 0
     batches: list[list[list[bytes]]] = field(default_factory=list)
     idle: list[FakeConnection] = field(default_factory=list)
+    made: list[FakeConnection] = field(default_factory=list)
     connected: int = 0
     is_closed: bool = False
 
@@ -52,7 +53,8 @@ class FakeRedis:
             return self.idle.pop()
         await asyncio.sleep(self.connecting_s)
         self.connected += 1
-        return FakeConnection(self)
+        self.made.append(FakeConnection(self))
+        return self.made[-1]
 
     async def release(self, connection: FakeConnection) -> None:
         if connection.is_connected:

@@ -190,6 +190,12 @@ class FakeCache:
     defect: Exception | None = None
     remembers: bool = False
 
+    def look_ahead(self, _fingerprint: str, /) -> None:
+        pass
+
+    def never_mind(self, _fingerprint: str, /) -> None:
+        pass
+
     async def find(self, fingerprint: str, /) -> CacheHit | Turn:
         if self.defect is not None:
             raise self.defect

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from llm_worker.adapters.cache.faults import REDIS_ERRORS, Fault, fault_of
 from llm_worker.adapters.cache.sending import Command, sender_for
 from llm_worker.domain.breaker import BreakerState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis.asyncio import Redis, RedisCluster
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from llm_worker.adapters.cache.sending import Word
     from llm_worker.application.ports import Clock
     from llm_worker.domain.breaker import CircuitBreaker
+
+
+_PATIENCE_S: Final = 0.005
 
 
 class CacheAwayError(Exception):
@@ -46,7 +49,8 @@ class _Call:
     """A command, and who waits for its answer if anybody does."""
 
     command: Command
-    future: asyncio.Future[Any] | None
+    future: asyncio.Future[Any] | None = None
+    unheard: Callable[[], None] | None = None
 
 
 class RedisLink:
@@ -80,6 +84,8 @@ class RedisLink:
         self._observer = observer
         self._waiting: list[_Call] = []
         self._due_s = 0.0
+        self._is_due = False
+        self._patience: asyncio.TimerHandle | None = None
         self._batches: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._failure_count = 0
@@ -97,7 +103,20 @@ class RedisLink:
 
     def post(self, script: Script, keys: Sequence[str | bytes], *arguments: Word) -> None:
         """Call a script whose answer nobody waits for; a failure is only counted."""
-        self._append(_Call(_script_call(script, keys, arguments), None))
+        self._append(_Call(_script_call(script, keys, arguments)))
+
+    def post_later(
+        self,
+        script: Script,
+        keys: Sequence[str | bytes],
+        *arguments: Word,
+        unheard: Callable[[], None],
+    ) -> None:
+        """Call a script with the next batch, or after a moment; `unheard` is called if it fails."""
+        self._waiting.append(_Call(_script_call(script, keys, arguments), unheard=unheard))
+        if self._patience is None and not self._is_due:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(_PATIENCE_S, self._flush)
 
     @property
     def is_available(self) -> bool:
@@ -128,15 +147,22 @@ class RedisLink:
 
     def _append(self, call: _Call) -> None:
         self._waiting.append(call)
-        if len(self._waiting) == 1:
+        if not self._is_due:
+            self._is_due = True
             loop = asyncio.get_running_loop()
             self._due_s = loop.time() + self._budget_s
             loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         calls, self._waiting = self._waiting, []
+        was_due, self._is_due = self._is_due, False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         if not calls:
             return
+        if not was_due:
+            self._due_s = asyncio.get_running_loop().time() + self._budget_s
         if self._is_closed or not self._may_send():
             _fail(calls, "Redis is not asked at the moment")
             return
@@ -203,16 +229,16 @@ def _settle(calls: list[_Call], answers: list[Any], fault: Fault | None) -> None
     if not answers:
         _fail(calls, f"Redis failed: {fault}")
     for call, answer in zip(calls, answers, strict=False):
-        if call.future is None or call.future.done():
-            continue
         own_fault = fault_of(answer)
-        if own_fault is None:
+        if own_fault is not None:
+            _fail([call], f"Redis failed: {own_fault}")
+        elif call.future is not None and not call.future.done():
             call.future.set_result(answer)
-        else:
-            call.future.set_exception(CacheAwayError(f"Redis failed: {own_fault}"))
 
 
 def _fail(calls: list[_Call], words: str) -> None:
     for call in calls:
+        if call.unheard is not None:
+            call.unheard()
         if call.future is not None and not call.future.done():
             call.future.set_exception(CacheAwayError(words))

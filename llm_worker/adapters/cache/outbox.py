@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Sequence
 
     from llm_worker.adapters.cache.link import RedisLink
@@ -34,12 +34,9 @@ class Outbox:
 
     def post(self, script: Script, keys: Sequence[str], *arguments: Word) -> None:
         """Call a script, and keep the call where Redis does not answer."""
-
-        def note(answer: asyncio.Future[Any]) -> None:
-            if not answer.cancelled() and answer.exception() is not None:
-                self.keep(script, keys, *arguments)
-
-        self._link.run(script, keys, *arguments).add_done_callback(note)
+        self._link.post_later(
+            script, keys, *arguments, unheard=partial(self.keep, script, keys, *arguments)
+        )
 
     def keep(self, script: Script, keys: Sequence[str], *arguments: Word) -> None:
         """Keep a call for the next time that Redis answers."""

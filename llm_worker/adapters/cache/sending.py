@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 import hiredis
 from redis.asyncio import RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from llm_worker.adapters.cache.connect import MAX_CONNECTIONS, disconnect
@@ -68,22 +69,43 @@ class PipelineSender:
         self._client = client
         self._pool = client.connection_pool
         self._background = _Background()
+        # Not given back between batches: the pool's own ways take longer than a command.
+        self._idle: list[AbstractConnection] = []
         # Half of them: others may still be opening for batches that were given up.
         self._free = asyncio.Semaphore(MAX_CONNECTIONS // 2)
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See Sender."""
         async with self._free:
-            connection = await self._connection()
-            try:
-                return await _answers(connection, commands)
-            finally:
+            if self._idle:
+                try:
+                    return await self._send_on(self._idle.pop(), commands)
+                except (OSError, RedisConnectionError):
+                    # It was cut while nobody asked, and so may the others; scripts may run twice.
+                    await self._forget_idle()
+            return await self._send_on(await self._connection(), commands)
+
+    async def _send_on(
+        self, connection: AbstractConnection, commands: Sequence[Command]
+    ) -> list[Any]:
+        try:
+            return await _answers(connection, commands)
+        finally:
+            if connection.is_connected:
+                self._idle.append(connection)
+            else:
                 await self._pool.release(connection)
 
     async def aclose(self) -> None:
         """See Sender."""
         await self._background.aclose()
         await disconnect(self._client)
+
+    async def _forget_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.disconnect()
+            await self._pool.release(connection)
 
     async def _connection(self) -> AbstractConnection:
         opening = self._background.start(_opened(self._pool))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from llm_worker.adapters.cache.link import CacheAwayError
 from llm_worker.adapters.cache.lru import Lru
@@ -13,6 +13,8 @@ from llm_worker.application.ports import Turn
 from llm_worker.domain.cached import CachedVerdict, CacheHit, CacheTier
 
 if TYPE_CHECKING:
+    import asyncio
+
     from llm_worker.adapters.cache.link import RedisLink
     from llm_worker.adapters.cache.outbox import Outbox
     from llm_worker.adapters.cache.presence import Presence
@@ -65,9 +67,19 @@ class LocalVerdicts:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def look_ahead(self, fingerprint: str) -> None:
+        """Do nothing: what is here is here at once."""
+
+    def never_mind(self, fingerprint: str) -> None:
+        """Do nothing."""
+
     async def find(self, fingerprint: str) -> CacheHit | Turn:
         """Give the verdict, or the turn to buy it."""
         return self.look(fingerprint) or Turn.BUY
+
+    def has(self, fingerprint: str) -> bool:
+        """Say whether the verdict is kept."""
+        return self._kept.get(fingerprint) is not None
 
     def look(self, fingerprint: str) -> CacheHit | None:
         """Give the verdict where it is kept."""
@@ -108,11 +120,13 @@ class SharedVerdicts:
         self._key_prefix = key_prefix
         self._ttl_ms = int(ttl_s * 1000)
         self._observer = observer
+        self._ahead: dict[str, asyncio.Future[Any]] = {}
 
     async def find(self, fingerprint: str) -> CacheHit | Turn:
         """Give the verdict, or say whether to buy it; an answer from memory asks nobody."""
         found = self._local.look(fingerprint)
         if found is not None:
+            self.never_mind(fingerprint)
             return found
         try:
             return await self._find_shared(fingerprint)
@@ -125,24 +139,29 @@ class SharedVerdicts:
         self._local.keep_packed(fingerprint, packed)
         self._end_turn(fingerprint, packed)
 
+    def look_ahead(self, fingerprint: str) -> None:
+        """Begin to ask Redis, with whatever else this turn of the event loop asks it."""
+        if fingerprint not in self._ahead and not self._local.has(fingerprint):
+            self._ahead[fingerprint] = answer = self._look_up(fingerprint)
+            answer.add_done_callback(_retrieved)
+
+    def never_mind(self, fingerprint: str) -> None:
+        """End the turn that may have come of it, where nobody followed."""
+        if self._ahead.pop(fingerprint, None) is not None:
+            self.pass_on(fingerprint)
+
     def pass_on(self, fingerprint: str) -> None:
         """End the turn without a verdict."""
         self._end_turn(fingerprint, b"")
 
     async def _find_shared(self, fingerprint: str) -> CacheHit | Turn:
-        gone = b""  # a buyer that is gone
+        answer = self._ahead.pop(fingerprint, None) or self._look_up(fingerprint)
         while True:
-            word, *more = await self._link.run(
-                _LOOK_UP,
-                verdict_keys(self._key_prefix, fingerprint),
-                self._presence.owner,
-                _PURCHASE_TTL_MS,
-                gone,
-            )
+            word, *more = await answer
             if word == b"held":
                 if await self._presence.is_alive(more[0].decode()):
                     return Turn.LOOK_AGAIN
-                gone = more[0]
+                answer = self._look_up(fingerprint, gone=more[0])
                 continue
             packed = more[0] if word == b"found" else None
             found = _counted(self._observer, CacheTier.REDIS, packed)
@@ -150,6 +169,16 @@ class SharedVerdicts:
                 return Turn.BUY
             self._local.keep_packed(fingerprint, packed)
             return found
+
+    def _look_up(self, fingerprint: str, *, gone: bytes = b"") -> asyncio.Future[Any]:
+        """Ask Redis; `gone` is a buyer that is no more."""
+        return self._link.run(
+            _LOOK_UP,
+            verdict_keys(self._key_prefix, fingerprint),
+            self._presence.owner,
+            _PURCHASE_TTL_MS,
+            gone,
+        )
 
     def _end_turn(self, fingerprint: str, packed: bytes) -> None:
         self._outbox.post(
@@ -164,6 +193,12 @@ class SharedVerdicts:
 def verdict_keys(key_prefix: str, fingerprint: str) -> list[str]:
     """Name a verdict and its purchase under way; one hash tag, so one node of a cluster."""
     return [f"{key_prefix}verdict:{{{fingerprint}}}", f"{key_prefix}buying:{{{fingerprint}}}"]
+
+
+def _retrieved(answer: asyncio.Future[Any]) -> None:
+    """Look at an error that perhaps nobody waits for."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _counted(observer: CacheObserver, tier: CacheTier, packed: bytes | None) -> CacheHit | None:

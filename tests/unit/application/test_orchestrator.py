@@ -11,7 +11,7 @@ from llm_worker.domain.errors import MalformedAnswerError, ProviderError
 from llm_worker.domain.outcome import Completed, Failed, LetGo, Target
 from llm_worker.domain.verdict import Billing
 from tests.support.builders import completion_of, hit_of, request_of
-from tests.support.core import Core
+from tests.support.core import Core, resolve
 from tests.support.fakes import FakeProvider, RecordingLog
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _request(**data: object) -> ComparisonRequest:
 async def _resolve(
     orchestrator: Orchestrator, request: ComparisonRequest, announced: list[Attempt]
 ) -> Completed | Failed | LetGo:
-    return await orchestrator.resolve(request, RecordingLog(begun=announced))
+    return await resolve(orchestrator, request, RecordingLog(begun=announced))
 
 
 async def test_verdict_is_bought_with_one_announced_attempt(
@@ -135,7 +135,7 @@ async def test_bypass_buys_what_is_known_and_keeps_nothing(
 
 async def test_attempt_that_may_not_begin_is_not_made_and_its_request_let_go(core: Core) -> None:
     log = RecordingLog(lets_begin=False)
-    assert await core.orchestrator().resolve(_request(), log) == LetGo()
+    assert await resolve(core.orchestrator(), _request(), log) == LetGo()
     assert (core.provider.calls, core.budget.settled) == ([], [None])
 
 

@@ -392,7 +392,7 @@ async def test_defect_of_our_own_after_a_purchase_takes_no_paid_verdict_away(cor
 
 async def test_reservation_is_released_when_the_announcement_breaks(core: Core) -> None:
     request = arriving()
-    ending = await core.orchestrator().resolve(request, RecordingLog(defect=ZeroDivisionError()))
+    ending = await resolve(core.orchestrator(), request, RecordingLog(defect=ZeroDivisionError()))
     assert isinstance(ending, Failed)
     assert (core.budget.reserved, core.budget.settled) == ([request], [None])
 
@@ -412,7 +412,7 @@ async def test_announcement_that_outlasts_the_deadline_is_followed_by_no_call(
     core: Core, first: FakeProvider
 ) -> None:
     core.others = []
-    ending = await core.orchestrator().resolve(arriving(within_s=5), RecordingLog(takes_s=10))
+    ending = await resolve(core.orchestrator(), arriving(within_s=5), RecordingLog(takes_s=10))
     assert isinstance(ending, Failed)
     assert ending.error.code is ErrorCode.TIMEOUT
     assert (first.calls, core.budget.settled) == ([], [None])

@@ -283,3 +283,46 @@ async def test_closing_waits_no_longer_than_the_budget() -> None:
     assert asyncio.get_running_loop().time() - began_s == pytest.approx(_BUDGET_S, abs=1e-9)
     with pytest.raises(CacheAwayError):
         await waiting
+
+
+async def test_patient_call_goes_with_the_next_batch() -> None:
+    redis = FakeRedis()
+    link = redis.link()
+    link.post_later(_SCRIPT, ["a"], "patient", unheard=lambda: pytest.fail("it was heard"))
+    await asyncio.sleep(0)
+    assert redis.batches == []
+    await link.command("GET", "b")
+    [batch] = redis.batches
+    assert [words[-1] for words in batch] == [b"patient", b"b"]
+
+
+async def test_patient_call_goes_alone_after_a_moment() -> None:
+    redis = FakeRedis()
+    link = redis.link()
+    link.post_later(_SCRIPT, ["a"], "patient", unheard=lambda: pytest.fail("it was heard"))
+    await asyncio.sleep(0.1)  # of the virtual clock
+    [[words]] = redis.batches
+    assert words[-1] == b"patient"
+
+
+async def test_patient_call_that_fails_is_told_so_once() -> None:
+    redis, unheard = FakeRedis(delay_s=60), []
+    link = redis.link(budget_s=_BUDGET_S)
+    link.post_later(_SCRIPT, ["a"], "patient", unheard=lambda: unheard.append(1))
+    await asyncio.sleep(1)  # of the virtual clock
+    assert unheard == [1]
+
+
+async def test_connections_that_were_idle_when_one_was_cut_are_not_used_again() -> None:
+    redis, seen = FakeRedis(delay_s=0.01), SeenByLink()
+    link = redis.link(seen)
+    answers = []
+    for _ in range(3):
+        answers.append(link.command("GET", "a"))
+        await asyncio.sleep(0)  # so that each has a batch, and a connection, of its own
+    await asyncio.gather(*answers)
+    assert redis.connected == 3
+    for connection in redis.made:
+        connection.is_connected = False
+    assert await link.command("GET", "a") == b"a"
+    assert (redis.connected, seen.errors) == (4, [None] * 4)
