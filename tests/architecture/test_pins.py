@@ -56,6 +56,7 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (driver.Consumer._new_consumer_thread, "self", "makes the thread"),
     (driver.AIOKafkaConsumerThread.on_start, "self", "joins the broker, and crashes without"),
     (driver.AIOKafkaConsumerThread._commit, "self offsets", "crashes when it is refused"),
+    (driver.AIOKafkaConsumerThread.seek_to_committed, "self", "leaves what has no commit"),
     (driver.AIOKafkaConsumerThread._create_worker_consumer, "self transport", "our options"),
     (
         driver.AIOKafkaConsumerThread.on_partitions_assigned,

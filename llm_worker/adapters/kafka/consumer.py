@@ -77,6 +77,25 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
             return False
         return True
 
+    @override
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to what is committed, and where nothing is, to the start.
+
+        aiokafka leaves a partition without a commit where it is, and while Faust rebalances it
+        reads on there and throws away what it reads.
+        """
+        committed: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
+        return committed
+
+    async def _seek_to_committed(self) -> Mapping[TP, int]:
+        consumer = self._ensure_consumer()
+        committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        assigned = consumer.assignment()
+        without = [tp for tp, offset in committed.items() if not offset and tp in assigned]
+        if without:
+            await consumer.seek_to_beginning(*without)
+        return committed
+
     def has_fetched_all(self, tp: TP) -> bool:
         """Say whether all up to the partition's end is fetched; markers of transactions count."""
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - no public face

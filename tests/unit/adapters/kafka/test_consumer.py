@@ -197,6 +197,14 @@ class _Client:
         self.refusal = refusal
         self.commits: list[dict[TopicPartition, OffsetAndMetadata]] = []
         self._coordinator = _Coordinator()
+        self.committed: dict[TopicPartition, int | None] = {}
+        self.rewound: list[TopicPartition] = []
+
+    async def seek_to_committed(self) -> dict[TopicPartition, int | None]:
+        return self.committed
+
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+        self.rewound += partitions
 
     async def commit(self, marks: dict[TopicPartition, OffsetAndMetadata]) -> None:
         self.commits.append(marks)
@@ -223,6 +231,16 @@ async def test_commit_leaves_out_partitions_that_are_not_ours(thread: SafeConsum
     assert await thread._commit({_TP: 6, _OTHER: 51})
     assert _client(thread).commits == [{TopicPartition(*_TP): OffsetAndMetadata(6, "")}]
     assert not await thread._commit({_OTHER: 51})
+
+
+@pytest.mark.parametrize(("committed", "is_rewound"), [(None, True), (0, True), (7, False)])
+async def test_partition_without_a_commit_is_rewound_too(
+    thread: SafeConsumerThread, committed: int | None, *, is_rewound: bool
+) -> None:
+    here, not_ours = TopicPartition(*_TP), TopicPartition(*_OTHER)
+    _client(thread).committed = {here: committed, not_ours: None}
+    assert await thread._seek_to_committed() == {here: committed, not_ours: None}
+    assert _client(thread).rewound == ([here] if is_rewound else [])
 
 
 @pytest.mark.parametrize(
