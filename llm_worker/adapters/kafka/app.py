@@ -142,6 +142,10 @@ class DeliveryApp(faust.App):
     async def on_stop(self) -> None:
         """Drain, then let the owner close what it opened."""
         await super().on_stop()
+        if not self._drained.is_set():
+            # Without a partition Faust waits for nothing; calls that were handed over still run.
+            is_last = True
+            await self._drain(is_last)
         await self._closing()
 
     @override

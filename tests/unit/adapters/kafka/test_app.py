@@ -147,7 +147,16 @@ async def test_shutdown_drains_for_the_last_time_and_then_closes_what_it_opened(
     assert drains.drained == [True]
     assert drains.closed == 0
     await app.on_stop()
-    assert drains.closed == 1
+    assert (drains.drained, drains.closed) == ([True], 1)
+
+
+async def test_shutdown_without_a_partition_drains_what_was_handed_over(
+    app: DeliveryApp, drains: Drains
+) -> None:
+    consumer_of(app)
+    app._stopped.set()
+    await app.on_stop()
+    assert (drains.drained, drains.closed) == ([True], 1)
 
 
 async def test_rebalance_during_the_last_drain_waits_for_its_commit(
