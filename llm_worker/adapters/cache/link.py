@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _PATIENCE_S: Final = 0.005
+BATCHES_AT_ONCE: Final = 4
+"""More would be smaller ones: a batch costs as much as ten of its commands."""
 
 
 class CacheAwayError(Exception):
@@ -83,9 +85,8 @@ class RedisLink:
         self._clock = clock
         self._observer = observer
         self._waiting: list[_Call] = []
-        self._due_s = 0.0
-        self._is_due = False
-        self._patience: asyncio.TimerHandle | None = None
+        self._due_s: float | None = None
+        self._flushing: asyncio.Handle | None = None
         self._batches: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._failure_count = 0
@@ -114,9 +115,9 @@ class RedisLink:
     ) -> None:
         """Call a script with the next batch, or after a moment; `unheard` is called if it fails."""
         self._waiting.append(_Call(_script_call(script, keys, arguments), unheard=unheard))
-        if self._patience is None and not self._is_due:
+        if self._flushing is None:
             loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(_PATIENCE_S, self._flush)
+            self._flushing = loop.call_later(_PATIENCE_S, self._flush)
 
     @property
     def is_available(self) -> bool:
@@ -136,8 +137,9 @@ class RedisLink:
     async def aclose(self) -> None:
         """Let the batches under way end, within their budget, and close; later calls fail."""
         self._flush()
+        while self._batches:
+            await asyncio.wait(self._batches)
         self._is_closed = True
-        await asyncio.gather(*self._batches, return_exceptions=True)
         await self._sender.aclose()
 
     def _enqueue(self, command: Command) -> asyncio.Future[Any]:
@@ -147,30 +149,34 @@ class RedisLink:
 
     def _append(self, call: _Call) -> None:
         self._waiting.append(call)
-        if not self._is_due:
-            self._is_due = True
+        if self._due_s is None:
             loop = asyncio.get_running_loop()
             self._due_s = loop.time() + self._budget_s
-            loop.call_soon(self._flush)
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._flushing = loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        self._flushing = None
+        if not self._waiting or (len(self._batches) >= BATCHES_AT_ONCE and not self._is_closed):
+            return  # with the first batch that ends, which is due before these calls
         calls, self._waiting = self._waiting, []
-        was_due, self._is_due = self._is_due, False
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        if not calls:
-            return
-        if not was_due:
-            self._due_s = asyncio.get_running_loop().time() + self._budget_s
+        due_s, self._due_s = self._due_s, None
         if self._is_closed or not self._may_send():
             _fail(calls, "Redis is not asked at the moment")
             return
         batch = asyncio.create_task(  # noqa: TID251 -- owned by this link, which awaits it
-            self._exchange(calls, self._due_s)
+            self._exchange(calls, due_s or asyncio.get_running_loop().time() + self._budget_s)
         )
         self._batches.add(batch)
-        batch.add_done_callback(self._batches.discard)
+        batch.add_done_callback(self._ended)
+
+    def _ended(self, batch: asyncio.Task[None]) -> None:
+        self._batches.discard(batch)
+        if self._waiting:
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._flush()
 
     def _may_send(self) -> bool:
         before = self._breaker.state

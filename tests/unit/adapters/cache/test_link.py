@@ -14,7 +14,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from llm_worker.adapters.cache.link import CacheAwayError
+from llm_worker.adapters.cache.link import BATCHES_AT_ONCE, CacheAwayError
 from llm_worker.adapters.cache.script import script_of
 from llm_worker.domain.breaker import BreakerState
 from tests.support.fake_redis import FakeRedis, SeenByLink
@@ -65,11 +65,11 @@ async def test_no_wait_is_longer_than_the_budget_whatever_it_is_spent_on() -> No
         await link.aclose()
 
 
-async def test_waiting_for_a_connection_counts_in_the_budget() -> None:
+async def test_waiting_for_other_batches_counts_in_the_budget() -> None:
     redis = FakeRedis(delay_s=0.04)
     link = redis.link(budget_s=_BUDGET_S)
     batches = []
-    for _ in range(20):  # more than there are connections: some would need two delays
+    for _ in range(20):  # more than batches at once: some would need two delays
         batches.append(link.run(_SCRIPT, ["key"], "value"))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -77,7 +77,18 @@ async def test_waiting_for_a_connection_counts_in_the_budget() -> None:
     ended = await asyncio.gather(*batches, return_exceptions=True)
     assert asyncio.get_running_loop().time() - began_s <= _BUDGET_S + 1e-9
     assert [answer for answer in ended if answer != b"value"]
-    assert redis.connected == 16
+    assert redis.connected == BATCHES_AT_ONCE
+
+
+async def test_what_waits_for_other_batches_goes_out_in_one() -> None:
+    redis = FakeRedis(delay_s=0.01)
+    link = redis.link()
+    answers = []
+    for number in range(20):
+        answers.append(link.command("GET", str(number)))
+        await asyncio.sleep(0)  # so that each would have a batch of its own
+    assert await asyncio.gather(*answers) == [str(number).encode() for number in range(20)]
+    assert [len(batch) for batch in redis.batches] == [1] * BATCHES_AT_ONCE + [20 - BATCHES_AT_ONCE]
 
 
 async def test_answer_just_within_the_budget_is_taken() -> None:
