@@ -16,6 +16,7 @@ from tests.support.builders import attempt_of, completion_of, delivery_of, reque
 from tests.support.stores import claim_at, claiming_later, die, process_on, sent
 
 if TYPE_CHECKING:
+    from llm_worker.adapters.cache.connect import RedisAddress
     from tests.support.stores import Process
 
 _ATTEMPT = attempt_of(completion_of()).attempt
@@ -40,11 +41,12 @@ async def test_what_one_buys_the_other_waits_for_and_then_gets(
     )
 
 
-async def test_of_many_who_claim_at_once_one_may_buy(redis_url: str) -> None:
+async def test_of_many_who_claim_at_once_one_may_buy(redis_address: RedisAddress) -> None:
     async with AsyncExitStack() as stack:
         prefix, request = f"many-{uuid4().hex}:", request_of()
         processes = [
-            await stack.enter_async_context(process_on(redis_url, prefix=prefix)) for _ in range(8)
+            await stack.enter_async_context(process_on(redis_address, prefix=prefix))
+            for _ in range(8)
         ]
         claimings = await asyncio.gather(*(each.outcomes.claim(request) for each in processes))
         assert sum(isinstance(each, Claim) for each in claimings) == 1
@@ -164,11 +166,12 @@ async def test_claim_that_is_given_back_is_taken_by_the_other_at_once(
     assert (left.attempt, left.records, left.is_paid) == (None, (), True)
 
 
-async def test_what_was_paid_is_known_after_three_deaths(redis_url: str) -> None:
+async def test_what_was_paid_is_known_after_three_deaths(redis_address: RedisAddress) -> None:
     async with AsyncExitStack() as stack:
         prefix, request = f"three-{uuid4().hex}:", request_of()
         first, second, third = [
-            await stack.enter_async_context(process_on(redis_url, prefix=prefix)) for _ in range(3)
+            await stack.enter_async_context(process_on(redis_address, prefix=prefix))
+            for _ in range(3)
         ]
         await first.outcomes.begins(await claim_at(first, request), _ATTEMPT)
         await die(first)

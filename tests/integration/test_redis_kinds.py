@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,25 +29,10 @@ from tests.support.redis_links import (
 from tests.support.redis_servers import RedisServer, redis_command, valkey_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _SCRIPTS = Path(script.__file__).with_name("scripts")
 _FAILOVER_WITHIN_S = 30.0
-
-
-@pytest.fixture(params=[redis_command, valkey_command], ids=["redis", "valkey"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
-    command: Callable[[], list[str]] = request.param
-    with RedisServer(
-        tmp_path / "node",
-        command(),
-        *("--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"),
-        *("--cluster-port", str(free_ports(1)[0])),
-    ) as node:
-        node.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        while "cluster_state:ok" not in str(node.ask("CLUSTER", "INFO")):
-            time.sleep(0.05)
-        yield node
 
 
 async def test_cluster_is_asked_like_one_server(cluster: RedisServer) -> None:

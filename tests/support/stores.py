@@ -109,10 +109,13 @@ class Process:
 
 
 @asynccontextmanager
-async def process_on(url: str, *, prefix: str | None = None) -> AsyncIterator[Process]:
+async def process_on(
+    where: RedisAddress | str, *, prefix: str | None = None
+) -> AsyncIterator[Process]:
     """Start one, which is alive, and sure of it."""
+    address = RedisAddress(url=where) if isinstance(where, str) else where
     link = RedisLink(
-        connect(RedisAddress(url=url), budget_s=5),
+        connect(address, budget_s=5),
         budget_s=5,
         breaker=CircuitBreaker(failure_threshold=3, recovery_timeout_s=1),
         clock=LoopClock(),
