@@ -63,7 +63,13 @@ class FakeRedis:
     async def aclose(self) -> None:
         self.is_closed = True
 
-    def link(self, observer: SeenByLink | None = None, *, budget_s: float = 0.05) -> RedisLink:
+    def link(
+        self,
+        observer: SeenByLink | None = None,
+        *,
+        budget_s: float = 0.05,
+        linger_s: float = 0,
+    ) -> RedisLink:
         """Give a link to it whose breaker opens for 1 s after three failures."""
         return RedisLink(
             cast("Redis", self),
@@ -71,6 +77,7 @@ class FakeRedis:
             breaker=CircuitBreaker(failure_threshold=3, recovery_timeout_s=1),
             clock=LoopClock(),
             observer=observer or SeenByLink(),
+            linger_s=linger_s,
         )
 
 

@@ -37,6 +37,7 @@ async def linked(
         breaker=CircuitBreaker(failure_threshold=3, recovery_timeout_s=0.1),
         clock=SystemClock(),
         observer=seen or SeenByLink(),
+        linger_s=0,
     )
     try:
         yield link

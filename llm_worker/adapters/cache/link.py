@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from llm_worker.domain.breaker import CircuitBreaker
 
 
-_PATIENCE_S: Final = 0.005
+LINGER_S: Final = 0.002
+"""A batch costs as much as ten of its commands, and a verdict takes seconds."""
+_PATIENCE_S: Final = 0.05
 BATCHES_AT_ONCE: Final = 4
-"""More would be smaller ones: a batch costs as much as ten of its commands."""
+"""More would be smaller ones."""
 
 
 class CacheAwayError(Exception):
@@ -56,7 +58,7 @@ class _Call:
 
 
 class RedisLink:
-    """Every call to Redis: those of one event-loop turn in one batch.
+    """Every call to Redis: those of a moment in one batch.
 
     A batch ends within the budget, for all who wait; its commands are then answered, or have met
     CacheAwayError; what met it, Redis may have done all the same. A script that Redis does not
@@ -68,6 +70,7 @@ class RedisLink:
         breaker: A batch with any failure counts as one failure.
         clock: Measures batches, and tells the breaker's time.
         observer: Is told of every batch.
+        linger_s: Seconds that a batch is open for more, within the budget.
     """
 
     def __init__(
@@ -78,7 +81,9 @@ class RedisLink:
         breaker: CircuitBreaker,
         clock: Clock,
         observer: LinkObserver,
+        linger_s: float = LINGER_S,
     ) -> None:
+        self._linger_s = linger_s
         self._sender = sender_for(client)
         self._budget_s = budget_s
         self._breaker = breaker
@@ -154,7 +159,7 @@ class RedisLink:
             self._due_s = loop.time() + self._budget_s
             if self._flushing is not None:
                 self._flushing.cancel()
-            self._flushing = loop.call_soon(self._flush)
+            self._flushing = loop.call_later(self._linger_s, self._flush)
 
     def _flush(self) -> None:
         self._flushing = None

@@ -39,11 +39,6 @@ class Presence:
         self._sure_since_s = float("inf")
         self._seen: dict[str, tuple[bool, float]] = {}
 
-    @property
-    def is_sure(self) -> bool:
-        """Whether nobody can have taken us for gone: then what we claimed is still ours."""
-        return self._clock.monotonic() - self._renewed_s < LEASE_S / 2
-
     async def renew(self) -> None:
         """Say once that we are alive."""
         begun_s = self._clock.monotonic()

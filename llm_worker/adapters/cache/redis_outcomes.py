@@ -91,18 +91,10 @@ class RedisOutcomes:
                 return found
             way = found
 
-    async def begins(self, claim: Claim, attempt: Attempt, *, is_shared: bool) -> bool:
-        """Note that a call is about to be made; False: the claim is another's.
-
-        Nobody waits for the answer while our lease is sure and Redis knows of the claim: nobody can
-        have taken it then.
-        """
+    async def begins(self, claim: Claim, attempt: Attempt) -> bool:
+        """Note that a call is about to be made; False: the claim is another's."""
         arguments = self._of(claim, pack_attempt(attempt), b"", "", self._held_at_most_ms)
-        keys = [self._key(claim.request_id)]
-        if is_shared and self._presence.is_sure:
-            self._link.post(_NOTE, keys, *arguments)
-            return True
-        return bool(await self._link.run(_NOTE, keys, *arguments))
+        return bool(await self._link.run(_NOTE, [self._key(claim.request_id)], *arguments))
 
     def ended(self, claim: Claim, records: tuple[Record, ...], *, is_paid: bool) -> None:
         """Note that the last attempt failed, and the records that tell so."""

@@ -64,9 +64,8 @@ class SharedOutcomes:
 
     async def begins(self, claim: Claim, attempt: Attempt) -> bool:
         """Note that a call is about to be made; False: the claim is another's by now."""
-        is_shared = claim.request_id not in self._unshared
         try:
-            may_begin = await self._redis.begins(claim, attempt, is_shared=is_shared)
+            may_begin = await self._redis.begins(claim, attempt)
         except CacheAwayError:
             self._observer.unshared("begin")
             self._unshared.add(claim.request_id)

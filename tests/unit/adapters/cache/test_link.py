@@ -86,7 +86,7 @@ async def test_what_waits_for_other_batches_goes_out_in_one() -> None:
     answers = []
     for number in range(20):
         answers.append(link.command("GET", str(number)))
-        await asyncio.sleep(0)  # so that each would have a batch of its own
+        await asyncio.sleep(0.0001)  # so that each would have a batch of its own
     assert await asyncio.gather(*answers) == [str(number).encode() for number in range(20)]
     assert [len(batch) for batch in redis.batches] == [1] * BATCHES_AT_ONCE + [20 - BATCHES_AT_ONCE]
 
@@ -330,10 +330,23 @@ async def test_connections_that_were_idle_when_one_was_cut_are_not_used_again() 
     answers = []
     for _ in range(3):
         answers.append(link.command("GET", "a"))
-        await asyncio.sleep(0)  # so that each has a batch, and a connection, of its own
+        await asyncio.sleep(0.0001)  # so that each has a batch, and a connection, of its own
     await asyncio.gather(*answers)
     assert redis.connected == 3
     for connection in redis.made:
         connection.is_connected = False
     assert await link.command("GET", "a") == b"a"
     assert (redis.connected, seen.errors) == (4, [None] * 4)
+
+
+async def test_calls_of_a_moment_share_a_batch_and_the_moment_counts_in_the_budget() -> None:
+    redis = FakeRedis(delay_s=0.045)
+    link = redis.link(budget_s=_BUDGET_S, linger_s=0.01)
+    first = link.command("GET", "a")
+    await asyncio.sleep(0.004)
+    second = link.command("GET", "b")
+    for answer in (first, second):
+        with pytest.raises(CacheAwayError, match="timeout"):
+            await answer
+    [batch] = redis.batches
+    assert [words[-1] for words in batch] == [b"a", b"b"]

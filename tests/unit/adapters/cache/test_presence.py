@@ -45,37 +45,15 @@ async def test_no_two_processes_have_one_name() -> None:
     assert _Bench().presence.owner != _Bench().presence.owner
 
 
-async def test_nobody_is_sure_before_the_first_renewal(bench: _Bench) -> None:
-    assert not bench.presence.is_sure
-    await bench.presence.renew()
-    assert bench.presence.is_sure
-
-
-async def test_sureness_ends_well_before_others_may_take_us_for_gone(bench: _Bench) -> None:
-    await bench.presence.renew()
-    bench.clock.advance(LEASE_S / 2 - 0.01)
-    assert bench.presence.is_sure
-    bench.clock.advance(0.02)
-    assert not bench.presence.is_sure
-
-
-async def test_renewal_that_did_not_arrive_makes_nobody_sure(bench: _Bench) -> None:
-    bench.link.is_away = True
-    await bench.presence.renew()
-    assert not bench.presence.is_sure
-
-
-async def test_who_takes_leave_is_not_sure_any_more(bench: _Bench) -> None:
+async def test_who_takes_leave_is_gone_at_once(bench: _Bench) -> None:
     await bench.presence.renew()
     await bench.presence.leave()
     assert bench.link.asked[-1] == ("DEL", (f"p:alive:{bench.presence.owner}",))
-    assert not bench.presence.is_sure
 
 
 async def test_leaving_while_redis_is_away_is_no_error(bench: _Bench) -> None:
     bench.link.is_away = True
     await bench.presence.leave()
-    assert not bench.presence.is_sure
 
 
 async def test_whoever_has_a_key_is_alive_and_who_has_none_is_gone(bench: _Bench) -> None:

@@ -141,20 +141,10 @@ async def test_claim_that_was_made_without_redis_is_checked_before_it_buys(
     assert not await bench.store.begins(claim, _ATTEMPT)
 
 
-async def test_begin_is_not_waited_for_while_our_lease_is_sure(bench: _Bench) -> None:
-    await bench.presence.renew()
+async def test_call_is_not_made_before_redis_has_noted_it(bench: _Bench) -> None:
     claim = await bench.claimed()
     assert await bench.store.begins(claim, _ATTEMPT)
-    assert [name for name, _ in bench.link.posted] == ["note"]
-    assert "note" not in bench.link.names
-
-
-async def test_begin_is_asked_for_when_others_may_take_us_for_gone(bench: _Bench) -> None:
-    await bench.presence.renew()
-    claim = await bench.claimed()
-    bench.clock.advance(6)
-    bench.link.answers["note"] = [0]
-    assert not await bench.store.begins(claim, _ATTEMPT)
+    assert bench.link.names[-1] == "note"
 
 
 async def test_outcome_that_came_second_is_not_remembered(bench: _Bench) -> None:
