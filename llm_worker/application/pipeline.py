@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     )
     from llm_worker.application.publishing import Publishing
     from llm_worker.application.routes import Plan
-    from llm_worker.domain.delivery import Delivery
+    from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.errors import InvalidDeliveryError, WorkerError
-    from llm_worker.domain.outcome import Completed, Ending, FinishedAttempt
+    from llm_worker.domain.event import DeadLetter, Event
+    from llm_worker.domain.outcome import Completed, Ending, FinishedAttempt, Outcome
     from llm_worker.domain.request import ComparisonRequest
 
 _LOOK_AGAIN_S: Final = 0.05
@@ -182,9 +183,7 @@ class Pipeline:
     async def _conclude(self, outcome: Completed | Failed, log: ClaimedRequest) -> Ending | None:
         """Keep the outcome, then publish it; None: another process's outcome was first."""
         request, before = outcome.request, tuple(sending.record for sending in log.started)
-        events = list(events_of(outcome))
-        records = tuple(map(self.codec.render, events))
-        event_of = {id(record): event for event, record in zip(events, records, strict=True)}
+        records, event_of = self._rendered(outcome)
         if not await self.outcomes.keep(log.claim, (*before, *records)):
             self.telemetry.superseded(request)
             await self._tell_of_attempts(request, outcome.attempts, log.started, is_superseded=True)
@@ -196,10 +195,16 @@ class Pipeline:
         return outcome
 
     async def _publish(self, rejected: Rejected) -> None:
-        events = list(events_of(rejected))
-        records = tuple(map(self.codec.render, events))
-        event_of = {id(record): event for event, record in zip(events, records, strict=True)}
+        records, event_of = self._rendered(rejected)
         await self.publishing.publish(records, event_of=event_of)
+
+    def _rendered(
+        self, outcome: Outcome
+    ) -> tuple[tuple[Record, ...], dict[int, Event | DeadLetter]]:
+        """Write the events down, and say by each record's id() which it is of."""
+        events = list(events_of(outcome))
+        records = tuple(map(self.codec.render, events))
+        return records, {id(each): event for event, each in zip(events, records, strict=True)}
 
     def _reject(
         self,
