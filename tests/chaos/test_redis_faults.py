@@ -91,37 +91,25 @@ async def _restarting(server: RedisServer, _proxy: SlowProxy) -> AsyncIterator[N
     server.start()
 
 
-@asynccontextmanager
-async def _flushed(server: RedisServer, _proxy: SlowProxy) -> AsyncIterator[None]:
-    server.ask("FLUSHALL")
-    yield
-
-
-@pytest.mark.parametrize(
-    ("fault", "is_seen"),
-    [
-        (_down, True),
-        (_paused, True),
-        (_slow, True),
-        (_full, True),
-        (_wrong_password, True),
-        (_cut_off, True),
-        (_restarting, True),
-        (_flushed, False),
-    ],
-    ids=lambda value: value.__name__.strip("_") if callable(value) else "",
+_UNSHARED = "llm_worker_unshared_total"
+_FAULTS: tuple[Fault, ...] = (
+    _down,
+    _paused,
+    _slow,
+    _full,
+    _wrong_password,
+    _cut_off,
+    _restarting,
 )
-async def test_fault_of_redis_loses_nothing_and_passes(
-    kafka: EmbeddedKafka,
-    new_scenario: NewScenario,
-    server: RedisServer,
-    fault: Fault,
-    is_seen: bool,  # noqa: FBT001 - a parameter of the test
+
+
+async def test_no_fault_of_redis_loses_a_request_and_each_passes(
+    kafka: EmbeddedKafka, new_scenario: NewScenario, server: RedisServer
 ) -> None:
     async with (
         SlowProxy(server.port) as proxy,
         new_scenario(
-            f"redis{fault.__name__.replace('_', '-')}",
+            "redis-faults",
             bootstrap_servers=kafka.bootstrap_servers,
             cache__redis_url=f"redis://127.0.0.1:{proxy.port}/0",
             max_in_flight=20,
@@ -130,16 +118,17 @@ async def test_fault_of_redis_loses_nothing_and_passes(
     ):
         worker = await scenario.start_worker()
         await until(worker.is_healthy, timeout_s=30, what="the worker is healthy")
-        async with scenario.load.running(rate_per_s=60, at_least=sized(small=300, full=3_000)):
-            await scenario.until_called_again(more=30)
-            async with fault(server, proxy):
-                if is_seen:
-                    await until(worker.is_degraded, timeout_s=30, what="the worker is degraded")
-                await scenario.until_called_again(more=sized(small=60, full=600))
-            await until(worker.is_healthy, timeout_s=30, what="the worker is healthy again")
+        async with scenario.load.running(rate_per_s=60, at_least=sized(small=600, full=10_000)):
+            for fault in _FAULTS:
+                name, unshared = fault.__name__.strip("_"), await worker.metric(_UNSHARED)
+                async with fault(server, proxy):
+                    await until(worker.is_degraded, timeout_s=30, what=f"{name} is seen")
+                    await scenario.until_called_again(more=sized(small=30, full=600))
+                await until(worker.is_healthy, timeout_s=30, what=f"{name} has passed")
+                assert await worker.metric(_UNSHARED) > unshared, f"{name} goes unsaid"
+                await scenario.until_called_again(more=30)
+            server.ask("FLUSHALL")
             await scenario.until_called_again(more=30)
         report = await scenario.concluded()
         assert worker.is_running
-        unshared = await worker.metric("llm_worker_unshared_total") if is_seen else 1
     report.require(bought_twice=0)
-    assert unshared > 0, "nobody said what could not be promised"

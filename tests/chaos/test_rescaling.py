@@ -62,24 +62,24 @@ async def test_scaling_and_rolling_restart_buy_nothing_twice(
 async def test_rebalance_does_not_wait_for_calls_that_others_can_see(
     kafka: EmbeddedKafka, new_scenario: NewScenario
 ) -> None:
-    call_s = 10
+    call_s = sized(small=6, full=10)
     async with new_scenario(
         "hand-over",
         bootstrap_servers=kafka.bootstrap_servers,
         max_in_flight=400,
         providers__mock__latency_ms=call_s * 1000,
-        providers__mock__timeout_s=14,
+        providers__mock__timeout_s=call_s + 4,
         providers__mock__error_rate=0,
     ) as scenario:
         await scenario.start_worker()
-        async with scenario.load.running(rate_per_s=20, at_least=sized(small=300, full=2_000)):
-            await scenario.until_called(total=100)
+        async with scenario.load.running(rate_per_s=30, at_least=sized(small=250, full=2_000)):
+            await scenario.until_called(total=60)
             for _ in range(sized(small=1, full=5)):
                 second = await scenario.start_worker()
-                await scenario.until_called_again(more=60)
+                await scenario.until_called_again(more=40)
                 second.terminate()
                 assert await second.ended(timeout_s=60) == 0
-                await scenario.until_called_again(more=60)
+                await scenario.until_called_again(more=40)
         report = await scenario.concluded()
     report.require(bought_twice=0)
     assert report.flagged == 0

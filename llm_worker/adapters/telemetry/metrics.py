@@ -63,6 +63,8 @@ class Metrics:
         self._lost_attempts: Final = self._counter(LOST_ATTEMPTS)
         self._superseded: Final = self._counter(SUPERSEDED).child()
         self._unshared: Final = self._counter(UNSHARED)
+        for step in ("claim", "begin", "outcome"):
+            self._unshared.child(step)  # a rise from nothing would be no rise to Prometheus
         self._cache_lookups: Final = self._counter(CACHE_LOOKUPS)
         self._cache_savings: Final = self._counter(CACHE_SAVINGS)
         self._cache_evictions: Final = self._counter(CACHE_EVICTIONS).child()
