@@ -14,7 +14,7 @@ import click
 from rich.markup import escape
 
 from llm_worker import bootstrap
-from llm_worker.adapters.cache.probe import CacheUnreachableError, read_time
+from llm_worker.adapters.cache.probe import CacheUnreachableError, read_state
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.topics import ClusterError, compare_topics
 from llm_worker.bootstrap.cache import redis_address
@@ -154,6 +154,7 @@ async def probe(provider: Provider) -> Finding:
     return _of_providers(Level.OK, f"{provider.name}: {words}")
 
 
+_KEEPS_ALL: Final = "noeviction"
 _WITHOUT_KEY: Final = {
     ProviderName.SELF_HOSTED: "answers",
     ProviderName.MOCK: "needs no key, and makes its verdicts up",
@@ -173,7 +174,7 @@ async def _examine_cache(settings: Settings, clock: Clock) -> list[Finding]:
         return [*faults, Finding(check="Redis", level=Level.OK, words=words), clock_finding(None)]
     asked = clock.now()
     try:
-        redis_time = await read_time(redis_address(settings), _CACHE_TIMEOUT_S)
+        state = await read_state(redis_address(settings), _CACHE_TIMEOUT_S)
     except CacheUnreachableError as error:
         words = (
             f"{error}; until it is back, each worker has its own memory alone. "
@@ -183,8 +184,22 @@ async def _examine_cache(settings: Settings, clock: Clock) -> list[Finding]:
         return [*faults, missing, clock_finding(None)]
     # Whatever the answer took, its time lies between these two.
     middle = asked + (clock.now() - asked) / 2
-    reached = Finding(check="Redis", level=Level.OK, words="answers")
-    return [*faults, reached, clock_finding(redis_time - middle)]
+    return [
+        *faults,
+        memory_finding(state.eviction_policy),
+        clock_finding(state.time - middle),
+    ]
+
+
+def memory_finding(eviction_policy: str | None) -> Finding:
+    """Judge what Redis does when its memory is full; None: it has no limit."""
+    if eviction_policy in {None, _KEEPS_ALL}:
+        return Finding(check="Redis", level=Level.OK, words="answers")
+    words = (
+        f"evicts when it is full (maxmemory-policy {eviction_policy}), and a request whose outcome "
+        f"is gone is bought again: set {_KEEPS_ALL}"
+    )
+    return Finding(check="Redis", level=Level.WARNING, words=words)
 
 
 def clock_finding(difference: timedelta | None) -> Finding:

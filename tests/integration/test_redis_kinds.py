@@ -12,7 +12,7 @@ import pytest
 from llm_worker.adapters.cache import script
 from llm_worker.adapters.cache.connect import RedisAddress, connect
 from llm_worker.adapters.cache.link import CacheAwayError
-from llm_worker.adapters.cache.probe import CacheUnreachableError, read_time
+from llm_worker.adapters.cache.probe import CacheUnreachableError, read_state
 from llm_worker.adapters.cache.script import load_script
 from llm_worker.dev.leashed import free_ports
 from tests.support.fake_redis import SeenByLink
@@ -37,7 +37,7 @@ _FAILOVER_WITHIN_S = 30.0
 
 async def test_cluster_is_asked_like_one_server(cluster: RedisServer) -> None:
     address = RedisAddress(url=cluster.url, is_cluster=True)
-    await read_time(address, PATIENT_S)
+    await read_state(address, PATIENT_S)
     seen = SeenByLink()
     async with linked(address, seen) as link:
         await works(link)
@@ -96,7 +96,7 @@ async def test_link_follows_a_failover_that_the_sentinels_make(
     )
     with first, second, sentinel:
         await _until(lambda: sentinel.ask("SENTINEL", "REPLICAS", "mymaster"))
-        await read_time(address, PATIENT_S)
+        await read_state(address, PATIENT_S)
         async with linked(address) as link:
             await works(link)
             first.kill()
@@ -185,4 +185,4 @@ async def test_address_that_cannot_be_used_is_told_without_its_secret(
     assert raised.value.__suppress_context__
     assert SECRET not in f"{raised.value} {address!r}"
     with pytest.raises(CacheUnreachableError, match="its URL is not like"):
-        await read_time(address, 1)
+        await read_state(address, 1)

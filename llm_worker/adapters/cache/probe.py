@@ -1,8 +1,9 @@
-"""Ask a Redis whether it is there, and what time it has."""
+"""Ask a Redis whether it is there, what time it has, and whether it forgets."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,16 @@ class CacheUnreachableError(Exception):
     """Redis does not answer as it should; the text never holds its URL, which may hold a secret."""
 
 
-async def read_time(address: RedisAddress, timeout_s: float) -> datetime:
-    """Give Redis' own time, in UTC. Raises CacheUnreachableError if it does not tell in time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisState:
+    """Redis' own time, in UTC, and what it does when its memory is full; None: it has no limit."""
+
+    time: datetime
+    eviction_policy: str | None
+
+
+async def read_state(address: RedisAddress, timeout_s: float) -> RedisState:
+    """Ask Redis for its state. Raises CacheUnreachableError if it does not tell in time."""
     try:
         redis = connect(address, budget_s=timeout_s)
     except ValueError as error:
@@ -26,10 +35,14 @@ async def read_time(address: RedisAddress, timeout_s: float) -> datetime:
     try:
         async with asyncio.timeout(timeout_s):
             seconds, microseconds = await redis.time()
+            memory = await redis.info("memory")
     except TimeoutError as error:
         raise CacheUnreachableError(f"no answer within {timeout_s:g} s") from error
     except REDIS_ERRORS as error:
         raise CacheUnreachableError(str(error)) from error
     finally:
         await disconnect(redis)
-    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+    return RedisState(
+        time=datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds),
+        eviction_policy=memory.get("maxmemory_policy") if memory.get("maxmemory") else None,
+    )

@@ -11,7 +11,14 @@ from click.testing import CliRunner
 from llm_worker.adapters.kafka.topic_metadata import Right
 from llm_worker.adapters.kafka.topic_state import FoundTopic, Presence, compare_topic
 from llm_worker.cli.app import cli
-from llm_worker.cli.doctor import Level, clock_finding, probe, right_findings, topic_findings
+from llm_worker.cli.doctor import (
+    Level,
+    clock_finding,
+    memory_finding,
+    probe,
+    right_findings,
+    topic_findings,
+)
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import ProviderName, TopicName
 from llm_worker.domain.errors import (
@@ -93,6 +100,14 @@ def test_untold_right_is_a_warning_and_a_granted_one_is_good() -> None:
 )
 def test_clock_far_from_redis_is_a_warning(difference: timedelta, level: Level) -> None:
     assert clock_finding(difference).level is level
+
+
+@pytest.mark.parametrize(
+    ("policy", "level"),
+    [(None, Level.OK), ("noeviction", Level.OK), ("allkeys-lru", Level.WARNING)],
+)
+def test_redis_that_evicts_is_a_warning(policy: str | None, level: Level) -> None:
+    assert memory_finding(policy).level is level
 
 
 def test_clock_that_nothing_can_be_compared_with_says_so() -> None:
