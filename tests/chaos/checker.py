@@ -190,12 +190,15 @@ def _wrong_ids_of_requests(evidence: Evidence) -> Iterator[str]:
 
 
 def _wrong_ids_of_attempts(evidence: Evidence) -> Iterator[str]:
-    # A start is told before the call is made, so a crash may leave one without a call.
+    # An attempt is noted, and its start told, before the call is made: a crash between them leaves
+    # it without a call, and as of unknown outcome.
     calls = calls_by_request(evidence.calls)
     for record in evidence.of_kind(*_OF_ATTEMPT):
         if record.envelope["data"].get("cached"):
             if record.event_id != str(uuid5(UUID(record.request_id), record.kind)):
                 yield f"savings of request {record.request_id} have a foreign id"
+            continue
+        if record.envelope["data"].get("outcome") == "unknown":
             continue
         attempts = calls.get(record.request_id, [])
         if record.event_id not in {

@@ -157,6 +157,11 @@ def test_cost_of_an_attempt_that_nobody_made_is_found() -> None:
     assert _broken(_with(stranger)) == {"wrong_event_ids": 1}
 
 
+def test_attempt_that_was_noted_and_never_made_is_of_unknown_outcome() -> None:
+    unknown = {**_OF_ATTEMPT, "outcome": "unknown"}
+    assert _broken(_with(_seen(TopicName.COST_TRACKING, str(uuid4()), unknown))) == {}
+
+
 def test_error_of_a_judgement_without_its_dead_letter_is_found() -> None:
     failed = replace(_answered(error_detail={"operation": "judge"}), offset=0)
     evidence = replace(_SOUND, seen=(_ASKED, *_BESIDE, failed))
