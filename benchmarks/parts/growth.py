@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.bench import Loop
+from benchmarks.beside import beside
 from benchmarks.report import Section
 from benchmarks.window import measure
 from llm_worker.contracts.vocabulary import TopicName
@@ -92,12 +93,8 @@ async def _kept_up(bench: Bench, topics: TopicCatalog, backlog: int) -> AsyncIte
             sent += missing
             await asyncio.sleep(_TOP_UP_S)
 
-    feeding = asyncio.ensure_future(top_up())
-    try:
+    async with beside(top_up()):
         yield
-    finally:
-        feeding.cancel()
-        await asyncio.wait({feeding})
 
 
 def _row(backlog: int, runs: list[tuple[Window, float]]) -> dict[str, Figure]:

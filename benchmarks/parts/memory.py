@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from benchmarks.bench import MOCK, WINDOW_PER_LANE
+from benchmarks.beside import beside
 from benchmarks.over_http import environment_of, set_latency
 from benchmarks.report import Section
 from benchmarks.window import measure_for
@@ -120,12 +121,8 @@ async def _paced(bench: Bench, topics: TopicCatalog, plan: MemoryPlan) -> AsyncI
                 sent[name] = int(due)
             await asyncio.sleep(_TICK_S)
 
-    feeding = asyncio.ensure_future(feed())
-    try:
+    async with beside(feed()):
         yield
-    finally:
-        feeding.cancel()
-        await asyncio.wait({feeding})
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks import faults
+from benchmarks.beside import beside
 from benchmarks.delaying_proxy import DelayingProxy
 from benchmarks.faults import Redis
 from benchmarks.metrics_page import MetricsPage
@@ -169,12 +170,8 @@ async def _load(bench: Bench, topics: TopicCatalog) -> AsyncIterator[None]:
             sent = due
             await asyncio.sleep(_TICK_S)
 
-    feeding = asyncio.ensure_future(feed())
-    try:
+    async with beside(feed()):
         yield
-    finally:
-        feeding.cancel()
-        await asyncio.wait({feeding})
 
 
 async def _first_result(bench: Bench, subject: Subject, topics: TopicCatalog) -> None:

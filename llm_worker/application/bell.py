@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from typing import Final
+
+_FIRST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 1.0
 
 
 class Bell:
@@ -40,3 +45,17 @@ class Bell:
     def reopen(self) -> None:
         """Take waiters again."""
         self._is_open = True
+
+
+class Lookout:
+    """Ever longer pauses between looks at what another process does; a drain ends them."""
+
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._pause_s = _FIRST_PAUSE_S
+
+    async def pause(self, until_s: float = math.inf) -> bool:
+        """Wait for the next look, at most until the monotonic `until_s`; False: let go."""
+        next_s = asyncio.get_running_loop().time() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        return await self._bell.wait(min(next_s, until_s))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from llm_worker.application.routes import Routes
     from llm_worker.application.slots import RunningSlots
     from llm_worker.application.switchboard import Switchboard
+    from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Route
     from llm_worker.domain.verdict import Completion
@@ -57,8 +58,12 @@ class Orchestrator:
 
     def plan(self, request: ComparisonRequest) -> Plan | WorkerError:
         """Say where the request may go and what it asks, and begin to look for the answer."""
-        is_late = self.clock.monotonic() >= request.deadline_s
-        plan = self.routes.plan(request, is_late=is_late)
+        plan = self.routes.plan(
+            request.asked,
+            lane=request.delivery.lane,
+            prompt_bytes=request.prompt.size_bytes,
+            is_late=self.clock.monotonic() >= request.deadline_s,
+        )
         if isinstance(plan, Plan) and plan.is_shared:
             self.purchases.look_ahead(plan.fingerprint)
         return plan
@@ -88,8 +93,8 @@ class Orchestrator:
         match await self.purchases.join(fingerprint, request.deadline_s):
             case Grant.GRANTED:
                 ending = await self._buy_for_all(fingerprint, request, route, log)
-            case CacheHit() as hit:
-                return self._hit(request, hit)
+            case CacheHit(verdict=known) as hit:
+                return self._completed(request, known.provider, known.completion, hit=hit)
             case ProviderError() as error:
                 ending = self._failed(request, route.targets[0], error)
             case Grant.EXPIRED:
@@ -170,7 +175,7 @@ class Orchestrator:
                 log.ended(finished)
                 await self._tell(finished, request)
                 if not isinstance(finished.ending, ProviderError):
-                    return self._completed(request, step.target, finished.ending, pursuit)
+                    return self._completed(request, step.target.provider, finished.ending, pursuit)
             case Grant.LET_GO:
                 return LetGo(tuple(pursuit.attempts))
             case Grant.EXPIRED:
@@ -227,25 +232,15 @@ class Orchestrator:
     def _completed(
         self,
         request: ComparisonRequest,
-        target: Target,
+        provider: ProviderName,
         completion: Completion,
-        pursuit: Pursuit,
+        pursuit: Pursuit | None = None,
+        hit: CacheHit | None = None,
     ) -> Completed:
         return Completed(
             request=request,
-            attempts=tuple(pursuit.attempts),
-            target=Target(provider=target.provider, model=completion.model),
-            completion=completion,
-            completed_at=self.clock.now(),
-            response_time_ms=self._elapsed_ms(request),
-        )
-
-    def _hit(self, request: ComparisonRequest, hit: CacheHit) -> Completed:
-        completion = hit.verdict.completion
-        return Completed(
-            request=request,
-            attempts=(),
-            target=Target(provider=hit.verdict.provider, model=completion.model),
+            attempts=tuple(pursuit.attempts) if pursuit else (),
+            target=Target(provider=provider, model=completion.model),
             completion=completion,
             completed_at=self.clock.now(),
             response_time_ms=self._elapsed_ms(request),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from llm_worker.application.bell import Bell
+from llm_worker.application.bell import Bell, Lookout
 from llm_worker.application.claimed import ClaimedRequest
 from llm_worker.domain.attempt_events import attempt_events, lost_attempt_event
 from llm_worker.domain.claim import Claim, Hindrance, KnownOutcome
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from llm_worker.domain.event import DeadLetter, Event
     from llm_worker.domain.outcome import Completed, Ending, FinishedAttempt, Outcome
     from llm_worker.domain.request import ComparisonRequest
-
-_LOOK_AGAIN_S: Final = 0.05
-_LOOK_AGAIN_AT_MOST_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +88,7 @@ class Pipeline:
         self.orchestrator.reopen()
 
     async def _resolve(self, request: ComparisonRequest) -> Ending:
-        pause_s, plan = _LOOK_AGAIN_S, self.orchestrator.plan(request)
+        lookout, plan = Lookout(self.bell), self.orchestrator.plan(request)
         while True:
             claiming = await self.outcomes.claim(request)
             if isinstance(claiming, Claim):
@@ -104,9 +101,8 @@ class Pipeline:
                 return await self._replay(request, claiming)
             if claiming is Hindrance.CONFLICT:
                 return await self._refuse(self._conflict(request))
-            if not await self.bell.wait(self.clock.monotonic() + pause_s):
+            if not await lookout.pause():
                 return LetGo()
-            pause_s = min(2 * pause_s, _LOOK_AGAIN_AT_MOST_S)
 
     async def _replay(self, request: ComparisonRequest, known: KnownOutcome) -> Replayed:
         """Publish the same bytes, unless they were published for this very record."""

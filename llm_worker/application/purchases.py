@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from llm_worker.application.bell import Lookout
 from llm_worker.application.ports import Turn
 from llm_worker.application.slots import Grant
 from llm_worker.domain.cached import CacheHit, CacheTier
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
     Shared = CacheHit | ProviderError
     Joined = Shared | Grant
-
-_LOOK_AGAIN_S: Final = 0.05
-_LOOK_AGAIN_AT_MOST_S: Final = 1.0
 
 _EVERYBODYS: Final = (RefusedError, PromptTooLongError, TruncatedAnswerError, RequestRefusedError)
 """Failures of the question: asked again, it would be answered so again."""
@@ -122,13 +120,12 @@ class Purchases:
         return found
 
     async def _look(self, fingerprint: str, until_s: float) -> Joined:
-        pause_s, now_s = _LOOK_AGAIN_S, asyncio.get_running_loop().time
+        lookout, now_s = Lookout(self.bell), asyncio.get_running_loop().time
         while (found := await self.cache.find(fingerprint)) is Turn.LOOK_AGAIN:
             if now_s() >= until_s:
                 return Grant.EXPIRED
-            if not await self.bell.wait(min(now_s() + pause_s, until_s)):
+            if not await lookout.pause(until_s):
                 return Grant.LET_GO
-            pause_s = min(2 * pause_s, _LOOK_AGAIN_AT_MOST_S)
         return Grant.GRANTED if found is Turn.BUY else found
 
     @staticmethod

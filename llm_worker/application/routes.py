@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from llm_worker.application.ports import Provider
     from llm_worker.contracts.request import LLMComparisonRequestV1
     from llm_worker.domain.errors import WorkerError
-    from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Routing
 
 _SHOWN_CHARACTERS = 80
@@ -49,13 +48,17 @@ class Routes:
     stand_in: ProviderName | None = None
     _known: dict[tuple[tuple[Place, ...], Strategy], Route] = field(default_factory=dict)
 
-    def plan(self, request: ComparisonRequest, *, is_late: bool) -> Plan | WorkerError:
+    def plan(
+        self,
+        asked: LLMComparisonRequestV1,
+        *,
+        lane: Lane,
+        prompt_bytes: int,
+        is_late: bool = False,
+    ) -> Plan | WorkerError:
         """Say where a request may go, and what the cache may do for it; late ones get no answer."""
-        asked = request.asked
         try:
-            route = self.route_of(
-                asked, lane=request.delivery.lane, prompt_bytes=request.prompt.size_bytes
-            )
+            route = self.route_of(asked, lane=lane, prompt_bytes=prompt_bytes)
         except (NoTargetError, UnknownModelError) as error:
             return error
         if is_late or asked.cache_mode is CacheMode.BYPASS:

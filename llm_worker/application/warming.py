@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from llm_worker.contracts.request import CacheMode
 from llm_worker.domain.cached import CachedVerdict
-from llm_worker.domain.errors import NoTargetError, UnknownModelError
-from llm_worker.domain.fingerprint import fingerprint_of
+from llm_worker.domain.errors import WorkerError
 from llm_worker.domain.outcome import Target
+from llm_worker.domain.request import read_uuid
 from llm_worker.domain.verdict import (
     Billing,
     CallFacts,
     Completion,
     Usage,
     Verdict,
+    own_confidence,
 )
 
 if TYPE_CHECKING:
@@ -60,13 +60,12 @@ def sought_by(
     """Say what a request's result would be kept as, by the routing of today."""
     if asked.cache_mode is CacheMode.BYPASS:
         return Unfit.BYPASS
-    try:
-        route = routes.route_of(asked, lane=lane, prompt_bytes=prompt.size_bytes)
-    except (NoTargetError, UnknownModelError):
+    plan = routes.plan(asked, lane=lane, prompt_bytes=prompt.size_bytes)
+    if isinstance(plan, WorkerError):
         return Unfit.NO_TARGET
     return Sought(
-        fingerprint=fingerprint_of(asked, route),
-        targets=route.targets,
+        fingerprint=plan.fingerprint,
+        targets=plan.route.targets,
         prompt_sha256=prompt.sha256,
         organization_id=asked.organization_id,
     )
@@ -84,13 +83,13 @@ def recalled(sought: Sought, result: LLMComparisonResultV1) -> CachedVerdict | U
         return Unfit.OTHER_PROMPT
     if Target(provider=result.provider, model=result.model) not in sought.targets:
         return Unfit.OTHER_TARGET
-    bought_by = _uuid(said.get("bought_by")) if result.cached else result.correlation_id
+    bought_by = read_uuid(said.get("bought_by")) if result.cached else result.correlation_id
     if bought_by is None:
         return Unfit.NO_PAYER
     verdict = Verdict(
         winner=result.winner,
         justification=result.justification,
-        confidence=(result.confidence - 1) / 4,  # the wire has 1..5
+        confidence=own_confidence(result.confidence),
     )
     return CachedVerdict(
         provider=result.provider,
@@ -122,10 +121,3 @@ def _adjustments(said: dict[str, Any]) -> tuple[str, ...]:
     if not isinstance(adjustments, list):
         return ()
     return tuple(words for words in adjustments if isinstance(words, str))
-
-
-def _uuid(value: object) -> UUID | None:
-    try:
-        return UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 from llm_worker.adapters.cache.connect import connect
 from llm_worker.bootstrap.cache import redis_address
 from llm_worker.bootstrap.connection import catalog
-from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.contracts.vocabulary import REQUEST_TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llm_worker.settings import Settings
-
-_REQUEST_TOPICS = (TopicName.COMPARISON_REQUESTED, TopicName.COMPARISON_REQUESTED_BULK)
 
 
 def cache_faults(settings: Settings) -> Iterator[str]:
@@ -29,7 +27,7 @@ def cache_faults(settings: Settings) -> Iterator[str]:
 
 def _retention_faults(settings: Settings) -> Iterator[str]:
     outcome_ttl_s, topics = settings.cache.outcome_ttl_s, catalog(settings)
-    for name in _REQUEST_TOPICS:
+    for name in REQUEST_TOPICS.values():
         retention_ms = topics[name].retention_ms
         if not 0 <= retention_ms <= outcome_ttl_s * 1000:
             kept = f"{retention_ms / 1000:.0f} s" if retention_ms >= 0 else "for ever"

@@ -12,16 +12,13 @@ from llm_worker.application.orchestrator import Orchestrator
 from llm_worker.application.ports import NoBudget
 from llm_worker.application.prober import Prober
 from llm_worker.application.purchases import Purchases
-from llm_worker.application.routes import Routes
 from llm_worker.application.switchboard import Switchboard
 from llm_worker.bootstrap.providers import (
-    build_provider,
+    build_providers,
     limits_of,
     own_settings,
-    usable_providers,
 )
-from llm_worker.bootstrap.routing import routing_of
-from llm_worker.contracts.vocabulary import ProviderName
+from llm_worker.bootstrap.routing import build_routes
 from llm_worker.domain.breaker import CircuitBreaker
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ def build_orchestrator(
     telemetry: WorkerTelemetry,
 ) -> Orchestrator:
     """Wire what resolves requests. Nothing is opened before the first call."""
-    providers = {name: build_provider(settings, name, clock) for name in usable_providers(settings)}
+    providers = build_providers(settings, clock)
     board = Switchboard(
         providers=providers,
         limits={name: limits_of(settings, name) for name in providers},
@@ -55,11 +52,7 @@ def build_orchestrator(
     )
     budget = NoBudget()
     return Orchestrator(
-        routes=Routes(
-            providers=providers,
-            routing=routing_of(settings),
-            stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
-        ),
+        routes=build_routes(settings, providers),
         board=board,
         attempts_at_most=settings.retry.attempts,
         backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),

@@ -151,6 +151,11 @@ def limits_of(settings: Settings, name: ProviderName) -> Limits:
     )
 
 
+def build_providers(settings: Settings, clock: Clock) -> dict[ProviderName, Provider]:
+    """Make every provider that can be called. Nothing is opened before the first call."""
+    return {name: build_provider(settings, name, clock) for name in usable_providers(settings)}
+
+
 def build_provider(settings: Settings, name: ProviderName, clock: Clock) -> Provider:
     """Make a provider; nothing is opened before its first call."""
     models, own = models_of(settings, name, clock), own_settings(settings, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from llm_worker.application.routes import Routes
 from llm_worker.bootstrap.providers import (
     default_model,
     is_configured,
@@ -18,9 +19,9 @@ from llm_worker.domain.routing import Place, Routing, Rule
 from llm_worker.settings import variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from llm_worker.application.ports import Clock
+    from llm_worker.application.ports import Clock, Provider
     from llm_worker.settings import RuleSettings, Settings
 
 _WAY_OUT = "set one's key (ANTHROPIC_API_KEY, OPENAI_API_KEY, GOOGLE_API_KEY, OPENROUTER_API_KEY)"
@@ -32,6 +33,15 @@ def routing_of(settings: Settings) -> Routing:
         places=_default_places(settings),
         strategy=settings.routing.strategy,
         rules=() if settings.use_mock_llm else tuple(map(_rule_of, settings.routing.rules)),
+    )
+
+
+def build_routes(settings: Settings, providers: Mapping[ProviderName, Provider]) -> Routes:
+    """Wire the routing over the providers; the settings have no fault (`routing_faults`)."""
+    return Routes(
+        providers=providers,
+        routing=routing_of(settings),
+        stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
     )
 
 

@@ -9,16 +9,15 @@ from llm_worker.adapters.cache.connect import connect, disconnect
 from llm_worker.adapters.cache.inventory import Inventory
 from llm_worker.adapters.cache.probe import CacheUnreachableError
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.application.routes import Routes
 from llm_worker.bootstrap.cache import redis_address
-from llm_worker.bootstrap.providers import build_provider, usable_providers
-from llm_worker.bootstrap.routing import routing_faults, routing_of
-from llm_worker.contracts.vocabulary import ProviderName
+from llm_worker.bootstrap.providers import build_providers
+from llm_worker.bootstrap.routing import build_routes, routing_faults
 from llm_worker.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from llm_worker.application.routes import Routes
     from llm_worker.settings import Settings
 
 _ANSWER_S: Final = 5.0
@@ -51,14 +50,9 @@ def load_routing_settings() -> Settings:
 @asynccontextmanager
 async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     """Give the routes that a worker with these settings has; nobody is called."""
-    clock = SystemClock()
-    providers = {name: build_provider(settings, name, clock) for name in usable_providers(settings)}
+    providers = build_providers(settings, SystemClock())
     try:
-        yield Routes(
-            providers=providers,
-            routing=routing_of(settings),
-            stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
-        )
+        yield build_routes(settings, providers)
     finally:
         for provider in providers.values():
             await provider.aclose()

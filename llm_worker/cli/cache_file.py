@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from llm_worker.application.warming import Unfit, recalled, sought_by
 from llm_worker.cli.app import err
+from llm_worker.cli.wording import first_fault
 from llm_worker.contracts.envelope import WireModel
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.result import LLMComparisonResultV1
@@ -49,9 +50,7 @@ def verdict_in(content: bytes, routes: Routes) -> Found | str:
         pair = _Pair.model_validate_json(content)
         prompt = build_prompt(pair.request)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(map(str, fault["loc"])) or "the line"
-        return f"{field}: {fault['msg'].removeprefix('Value error, ')}"
+        return first_fault(error)
     except ContentTooLongError as error:
         return error.message
     sought = sought_by(pair.request, prompt, routes, Lane.NORMAL)

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 import click
 from pydantic import ValidationError
 
+from llm_worker.cli.wording import first_fault
 from llm_worker.contracts.request import LLMComparisonRequestV1
 
 if TYPE_CHECKING:
@@ -72,10 +73,8 @@ def _parse(number: int, content: bytes) -> RequestLine:
             number=number, event_id=event_id_of(number, content.decode()), request=request
         )
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(map(str, fault["loc"])) or "the line"
-        message = fault["msg"].removeprefix("Value error, ")
+        said = first_fault(error)
     raise click.UsageError(
-        f"line {number}: {field}: {message}. Each line is one LLMComparisonRequestV1 object; "
+        f"line {number}: {said}. Each line is one LLMComparisonRequestV1 object; "
         "`llm-worker schemas export` writes its schema"
     )

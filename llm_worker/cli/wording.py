@@ -8,7 +8,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from llm_worker.contracts.result import LLMComparisonResultV1
+
+
+def first_fault(error: ValidationError) -> str:
+    """Name the first field at fault of a line, and what is wrong with it; never its value."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(map(str, fault["loc"])) or "the line"
+    return f"{field}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -56,6 +56,14 @@ def id_of_record(topic: str, partition: int, offset: int) -> UUID:
     return uuid5(RECORD_NAMESPACE, f"{topic}/{partition}/{offset}")
 
 
+def read_uuid(value: object) -> UUID | None:
+    """Read what a caller wrote as a UUID; None where it is none."""
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def conflict_namespace(request_id: UUID, data_hash: bytes) -> UUID:
     """Where a request whose id is taken by other data draws its events' ids from."""
     return uuid5(request_id, data_hash.hex())

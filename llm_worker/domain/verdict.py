@@ -121,6 +121,11 @@ def wire_confidence(confidence: float) -> float:
     return min(5.0, max(1.0, 1.0 + 4.0 * confidence))
 
 
+def own_confidence(confidence: float) -> float:
+    """Map the wire's 1..5 back to 0..1."""
+    return (confidence - 1) / 4
+
+
 def cut_at_word(text: str, limit: int = JUSTIFICATION_LIMIT) -> str:
     """Shorten `text` to `limit` characters, at a word, with an ellipsis."""
     if len(text) <= limit:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.asyncio import RedisCluster
 
 from llm_worker.adapters.cache.faults import REDIS_ERRORS, fault_of
-from llm_worker.adapters.cache.packing import UnknownFormError, pack_verdict, unpack_verdict
+from llm_worker.adapters.cache.packing import pack_verdict, verdict_or_none
 from llm_worker.adapters.cache.probe import CacheUnreachableError
 from llm_worker.adapters.cache.verdicts import verdict_keys
 
@@ -52,7 +52,7 @@ class Inventory:
         async for keys in self._scan("verdict"):
             found = await self._all(*(("GET", key) for key in keys))
             yield [
-                StoredVerdict(key=key, size_bytes=len(packed), verdict=_unpacked(packed))
+                StoredVerdict(key=key, size_bytes=len(packed), verdict=verdict_or_none(packed))
                 for key, packed in zip(keys, found, strict=True)
                 if packed is not None
             ]
@@ -121,13 +121,6 @@ class Inventory:
 
 def _unreachable(error: Exception) -> CacheUnreachableError:
     return CacheUnreachableError(f"Redis does not answer as it should: {fault_of(error)}")
-
-
-def _unpacked(packed: bytes) -> CachedVerdict | None:
-    try:
-        return unpack_verdict(packed)
-    except UnknownFormError:
-        return None
 
 
 def _literal(text: str) -> str:

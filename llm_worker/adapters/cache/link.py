@@ -1,6 +1,6 @@
 """The one way to Redis: batched, within a hard time budget, behind a circuit breaker.
 
-Retries are for later calls, never for this one: whoever asks goes on without an answer.
+Whoever asks goes on without an answer when there is none in time.
 """
 
 from __future__ import annotations
@@ -162,8 +162,10 @@ class RedisLink:
             self._flushing = loop.call_later(self._linger_s, self._flush)
 
     def _flush(self) -> None:
-        self._flushing = None
-        if not self._waiting or (len(self._batches) >= BATCHES_AT_ONCE and not self._is_closed):
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing = None
+        if not self._waiting or len(self._batches) >= BATCHES_AT_ONCE:
             return  # with the first batch that ends, which is due before these calls
         calls, self._waiting = self._waiting, []
         due_s, self._due_s = self._due_s, None
@@ -178,10 +180,7 @@ class RedisLink:
 
     def _ended(self, batch: asyncio.Task[None]) -> None:
         self._batches.discard(batch)
-        if self._waiting:
-            if self._flushing is not None:
-                self._flushing.cancel()
-            self._flush()
+        self._flush()
 
     def _may_send(self) -> bool:
         before = self._breaker.state

@@ -161,6 +161,14 @@ def unpack_verdict(packed: bytes) -> CachedVerdict:
         )
 
 
+def verdict_or_none(packed: bytes) -> CachedVerdict | None:
+    """Read a verdict back; None in a form that we do not know."""
+    try:
+        return unpack_verdict(packed)
+    except UnknownFormError:
+        return None
+
+
 def _pack(form: object) -> bytes:
     packed: bytes = msgpack.packb(form)
     if len(packed) <= _COMPRESSED_ABOVE_BYTES:

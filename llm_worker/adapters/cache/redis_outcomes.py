@@ -93,15 +93,13 @@ class RedisOutcomes:
 
     async def begins(self, claim: Claim, attempt: Attempt) -> bool:
         """Note that a call is about to be made; False: the claim is another's."""
-        arguments = self._of(claim, pack_attempt(attempt), b"", "", self._held_at_most_ms)
-        return bool(await self._link.run(_NOTE, [self._key(claim.request_id)], *arguments))
+        note = self._note(claim, attempt=pack_attempt(attempt))
+        return bool(await self._link.run(_NOTE, [self._key(claim.request_id)], *note))
 
     def ended(self, claim: Claim, records: tuple[Record, ...], *, is_paid: bool) -> None:
         """Note that the last attempt failed, and the records that tell so."""
-        arguments = self._of(
-            claim, b"", pack_records(records), "1" if is_paid else "", self._held_at_most_ms
-        )
-        self._link.post(_NOTE, [self._key(claim.request_id)], *arguments)
+        note = self._note(claim, told=pack_records(records), is_paid=is_paid)
+        self._link.post(_NOTE, [self._key(claim.request_id)], *note)
 
     async def keep(self, claim: Claim, records: tuple[Record, ...]) -> bool:
         """Remember the outcome; False: another process was first.
@@ -172,6 +170,11 @@ class RedisOutcomes:
             return await self._presence.is_alive(owner)
         except CacheAwayError:
             return True
+
+    def _note(
+        self, claim: Claim, *, attempt: bytes = b"", told: bytes = b"", is_paid: bool = False
+    ) -> tuple[bytes | str | int, ...]:
+        return self._of(claim, attempt, told, "1" if is_paid else "", self._held_at_most_ms)
 
     def _of(self, claim: Claim, *more: bytes | str | int) -> tuple[bytes | str | int, ...]:
         return (claim.data_hash, claim.token, self._ttl_ms, *more)

@@ -71,19 +71,16 @@ class PipelineSender:
         self._background = _Background()
         # Not given back between batches: the pool's own ways take longer than a command.
         self._idle: list[AbstractConnection] = []
-        # Half of them: others may still be opening for batches that were given up.
-        self._free = asyncio.Semaphore(MAX_CONNECTIONS // 2)
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See Sender."""
-        async with self._free:
-            if self._idle:
-                try:
-                    return await self._send_on(self._idle.pop(), commands)
-                except (OSError, RedisConnectionError):
-                    # It was cut while nobody asked, and so may the others; scripts may run twice.
-                    await self._forget_idle()
-            return await self._send_on(await self._connection(), commands)
+        if self._idle:
+            try:
+                return await self._send_on(self._idle.pop(), commands)
+            except (OSError, RedisConnectionError):
+                # It was cut while nobody asked, and so may the others; scripts may run twice.
+                await self._forget_idle()
+        return await self._send_on(await self._connection(), commands)
 
     async def _send_on(
         self, connection: AbstractConnection, commands: Sequence[Command]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from llm_worker.adapters.cache.link import CacheAwayError
 from llm_worker.adapters.cache.lru import Lru
-from llm_worker.adapters.cache.packing import UnknownFormError, pack_verdict, unpack_verdict
+from llm_worker.adapters.cache.packing import pack_verdict, verdict_or_none
 from llm_worker.adapters.cache.script import load_script
 from llm_worker.application.ports import Turn
 from llm_worker.domain.cached import CachedVerdict, CacheHit, CacheTier
@@ -140,7 +140,7 @@ class SharedVerdicts:
         self._end_turn(fingerprint, packed)
 
     def look_ahead(self, fingerprint: str) -> None:
-        """Begin to ask Redis, with whatever else this turn of the event loop asks it."""
+        """Begin to ask Redis, with whatever else it is asked at this moment."""
         if fingerprint not in self._ahead and not self._local.has(fingerprint):
             self._ahead[fingerprint] = answer = self._look_up(fingerprint)
             answer.add_done_callback(_retrieved)
@@ -203,11 +203,6 @@ def _retrieved(answer: asyncio.Future[Any]) -> None:
 
 def _counted(observer: CacheObserver, tier: CacheTier, packed: bytes | None) -> CacheHit | None:
     """Read what was found, if anything, and count it; another version's form is a miss."""
-    verdict: CachedVerdict | None = None
-    if packed is not None:
-        try:
-            verdict = unpack_verdict(packed)
-        except UnknownFormError:
-            verdict = None
+    verdict = None if packed is None else verdict_or_none(packed)
     observer.cache_asked(tier, is_hit=verdict is not None)
     return None if verdict is None else CacheHit(verdict=verdict, tier=tier)

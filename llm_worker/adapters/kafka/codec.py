@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID  # noqa: TC003 - pydantic reads the annotation of RequestEnvelope
 
 import orjson
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ from llm_worker.domain.request import (
     build_prompt,
     deadline_of,
     id_of_record,
+    read_uuid,
 )
 from llm_worker.domain.results import SERVICE
 
@@ -153,7 +154,7 @@ class KafkaCodec:
         data = data if isinstance(data, dict) else {}
         metadata = data.get("metadata") if may_echo else None
         reply_topic = data.get("callback_topic")
-        request_id = _uuid(envelope.get("event_id")) or id_of_record(
+        request_id = read_uuid(envelope.get("event_id")) or id_of_record(
             delivery.topic, delivery.partition, delivery.offset
         )
         return Rejected(
@@ -234,13 +235,6 @@ def _words(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _uuid(value: object) -> UUID | None:
-    try:
-        return UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
 def _correlation_id(
     envelope: dict[str, Any], data: dict[str, Any], delivery: Delivery
 ) -> UUID | None:
@@ -251,7 +245,7 @@ def _correlation_id(
         header.decode(errors="replace"),
         (delivery.key or b"").decode(errors="replace"),
     )
-    return next((found for found in map(_uuid, candidates) if found is not None), None)
+    return next((found for found in map(read_uuid, candidates) if found is not None), None)
 
 
 def _trace(metadata: dict[str, Any] | None, delivery: Delivery) -> dict[str, str]:
