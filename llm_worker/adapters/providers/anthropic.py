@@ -57,6 +57,11 @@ _KINDS: Final[dict[str, type[ProviderError]]] = {
 }
 """By `error.details.error_code` (SDK: _error_classes.py); the rest is what the status says."""
 
+_LIST_PRICE_GEOS: Final = frozenset({None, "global", "not_available"})
+"""Where inference has the list price. In "us", which a workspace may have as its default, all
+tokens cost 1.1 times that (platform.claude.com/docs/en/about-claude/pricing), and genai-prices
+0.2.3 does not know it. Models older than the setting say not_available."""
+
 # Spend limits that come as a 400 without a code.
 _SPENT: Final = ("credit balance is too low", "specified api usage limits")
 
@@ -218,6 +223,9 @@ def _usage_of(usage: JsonObject) -> Usage:
 def _tier_of(usage: JsonObject) -> str | None:
     if text_at(usage, "speed") == "fast":
         return "fast"
+    geo = code_at(usage, "inference_geo")
+    if geo not in _LIST_PRICE_GEOS:
+        return geo
     tier = code_at(usage, "service_tier")
     return None if tier == "standard" else tier
 
