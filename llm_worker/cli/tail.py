@@ -11,6 +11,7 @@ import orjson
 
 from llm_worker import bootstrap
 from llm_worker.cli.connection import follow_topics
+from llm_worker.cli.wording import printable
 from llm_worker.contracts.vocabulary import TopicName
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def in_words(topic: str, record: TopicRecord) -> str:
         )
     else:
         said = _facts(record.value)
-    return _printable(f"{record.written_at:%H:%M:%S.%f}Z {topic} {who} {' '.join(said)}".rstrip())
+    return printable(f"{record.written_at:%H:%M:%S.%f}Z {topic} {who} {' '.join(said)}".rstrip())
 
 
 def _facts(value: bytes | None) -> Iterator[str]:
@@ -106,8 +107,3 @@ def _data(value: bytes | None) -> dict[str, Any] | None:
         return None
     data = document.get("data") if isinstance(document, dict) else None
     return data if isinstance(data, dict) else None
-
-
-def _printable(text: str) -> str:
-    # Nor can an event move the cursor, or pretend to be two.
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -103,3 +103,8 @@ def one_line(result: LLMComparisonResultV1) -> str:
         f"{result.request_id}  {result.winner}  confidence {result.confidence:.1f}  {by}  "
         f"{cost_of(result)}{cached}"
     )
+
+
+def printable(text: str) -> str:
+    """Let nothing that others wrote move the cursor, or pretend to be two lines."""
+    return "".join(character if character.isprintable() else "?" for character in text)

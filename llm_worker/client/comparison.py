@@ -9,10 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer
-
 from llm_worker.client.errors import ClientError, KafkaRefusalError, NoAnswerError, translated
 from llm_worker.client.outstanding import Outstanding
+from llm_worker.client.publishing import writer
 from llm_worker.client.reading import next_records, reader, require_topics
 from llm_worker.client.submission import Submission, render
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane, TopicName
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
-    from aiokafka import AIOKafkaConsumer
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
     from llm_worker.client.outstanding import Inbox
     from llm_worker.contracts.request import LLMComparisonRequestV1
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _LINGER_MS = 10
 _BATCH_BYTES = 131_072
-_STOP_TIMEOUT_S = 5.0
 
 
 def _utc_now() -> datetime:
@@ -161,22 +159,17 @@ class ComparisonClient:
         return [self._topics.on_broker(name) for name in REQUEST_TOPICS.values()]
 
     async def _start_producer(self, opening: AsyncExitStack) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **self._kafka,
-            enable_idempotence=True,
-            acks="all",
-            linger_ms=_LINGER_MS,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=max(
-                self._topics[n].max_message_bytes for n in REQUEST_TOPICS.values()
-            ),
+        return await opening.enter_async_context(
+            writer(
+                self._kafka,
+                self._request_topics,
+                linger_ms=_LINGER_MS,
+                max_batch_size=_BATCH_BYTES,
+                max_request_size=max(
+                    self._topics[n].max_message_bytes for n in REQUEST_TOPICS.values()
+                ),
+            )
         )
-        opening.push_async_callback(_stopped, producer)
-        with translated(self._kafka):
-            await producer.start()
-            for topic in self._request_topics:
-                await producer.partitions_for(topic)  # or the first send would wait for it
-        return producer
 
     async def _send(self, submission: Submission) -> asyncio.Future[Any]:
         record = render(
@@ -226,10 +219,3 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-async def _stopped(producer: AIOKafkaProducer) -> None:
-    # Without a broker, an idempotent producer would wait for ever to send what it still holds.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_STOP_TIMEOUT_S):
-            await producer.stop()

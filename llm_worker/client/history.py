@@ -1,33 +1,38 @@
-"""Reading what a topic holds at this moment, from its start to its end."""
+"""Reading what topics hold: up to their present ends, from an offset on, or a while back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
 
 from llm_worker.client.errors import translated
 from llm_worker.client.reading import next_records, reader
+from llm_worker.domain.delivery import PlacedRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
 
+    from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedRecord:
-    """A record's value and key, and the place where it lies."""
+    Place = tuple[str, int]
+    """A topic and a partition."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+_PATIENCE_MS = 500
 
 
 async def read_to_end(
-    kafka: Mapping[str, Any], topics: Collection[str]
+    kafka: Mapping[str, Any],
+    topics: Collection[str],
+    *,
+    since_ms: int | None = None,
+    offsets: Mapping[Place, int] = MappingProxyType({}),
 ) -> AsyncGenerator[PlacedRecord]:
     """Give the records of topics up to the ends that they have now, and stop there.
+
+    Partitions begin at their offset, those without one at the time `since_ms` (milliseconds since
+    1970), or with their first record.
 
     Raises:
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
@@ -35,18 +40,110 @@ async def read_to_end(
     async with reader(kafka, topics, from_start=True) as consumer:
         with translated(kafka):
             ends = await consumer.end_offsets(consumer.assignment())
-        while True:
-            # Positions, not records: a partition may end in offsets that hold none.
-            with translated(kafka):
-                left = [at for at, end in ends.items() if await consumer.position(at) < end]
-            if not left:
+            if since_ms is not None:
+                await _seek_to_time(consumer, since_ms, ends)
+            await _seek_to_offsets(consumer, offsets, ends)
+        async for record in _until(consumer, ends, kafka):
+            yield record
+
+
+async def read_last(
+    kafka: Mapping[str, Any], topic: str, *, at_most: int
+) -> AsyncGenerator[PlacedRecord]:
+    """Give the last records of each partition, at most so many.
+
+    Raises:
+        UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
+    """
+    async with reader(kafka, [topic], from_start=True) as consumer:
+        with translated(kafka):
+            starts = await consumer.beginning_offsets(consumer.assignment())
+            ends = await consumer.end_offsets(consumer.assignment())
+            for at, end in ends.items():
+                consumer.seek(at, max(starts[at], end - at_most))
+        async for record in _until(consumer, ends, kafka):
+            yield record
+
+
+async def read_before(
+    kafka: Mapping[str, Any], place: Place, offset: int, *, back_ms: int
+) -> AsyncGenerator[PlacedRecord]:
+    """Give the records before an offset that are at most `back_ms` older than the one at it.
+
+    With nothing at the offset, than the last one.
+
+    Raises:
+        UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
+    """
+    partition = TopicPartition(*place)
+    async with reader(kafka, [place[0]], from_start=True) as consumer:
+        with translated(kafka):
+            consumer.assign([partition])
+            at_ms = await _time_near(consumer, partition, offset)
+            if at_ms is None:
                 return
-            for record in await next_records(consumer, kafka):
-                yield PlacedRecord(
-                    topic=record.topic,
-                    partition=record.partition,
-                    offset=record.offset,
-                    key=record.key,
-                    value=record.value,
-                    headers=tuple(record.headers),
-                )
+            await _seek_to_time(consumer, at_ms - back_ms, {partition: offset})
+        async for record in _until(consumer, {partition: offset}, kafka):
+            yield record
+
+
+async def _until(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], kafka: Mapping[str, Any]
+) -> AsyncGenerator[PlacedRecord]:
+    while True:
+        # Positions, not records: a partition may end in offsets that hold none.
+        with translated(kafka):
+            left = [at for at, end in ends.items() if await consumer.position(at) < end]
+        if not left:
+            return
+        for record in await next_records(consumer, kafka):
+            if record.offset < ends[TopicPartition(record.topic, record.partition)]:
+                yield placed(record)
+
+
+async def _time_near(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int
+) -> int | None:
+    """Give the time of the record at an offset, or before it; None where there is none."""
+    start = (await consumer.beginning_offsets([partition]))[partition]
+    end = (await consumer.end_offsets([partition]))[partition]
+    for first in (offset, offset - 1):
+        if start <= first < end:
+            consumer.seek(partition, first)
+            while await consumer.position(partition) < end:
+                batches = await consumer.getmany(timeout_ms=_PATIENCE_MS, max_records=1)
+                for records in batches.values():
+                    return int(records[0].timestamp)
+    return None
+
+
+async def _seek_to_time(
+    consumer: AIOKafkaConsumer, since_ms: int, ends: Mapping[TopicPartition, int]
+) -> None:
+    found = await consumer.offsets_for_times(dict.fromkeys(ends, since_ms))
+    for at, end in ends.items():
+        first = found.get(at)
+        consumer.seek(at, end if first is None else min(first.offset, end))
+
+
+async def _seek_to_offsets(
+    consumer: AIOKafkaConsumer, offsets: Mapping[Place, int], ends: Mapping[TopicPartition, int]
+) -> None:
+    starts = await consumer.beginning_offsets(ends)
+    for place, offset in offsets.items():
+        at = TopicPartition(*place)
+        if at in ends:
+            consumer.seek(at, min(max(offset, starts[at]), ends[at]))
+
+
+def placed(record: ConsumerRecord) -> PlacedRecord:
+    """Give a record of aiokafka as one of ours."""
+    return PlacedRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from llm_worker.settings.loading import SettingsError, load_settings
+from llm_worker.settings.accountant import AccountantSettings
+from llm_worker.settings.budget import AllowanceSettings, BudgetSettings
+from llm_worker.settings.faults import SettingsError
+from llm_worker.settings.loading import load_settings
 from llm_worker.settings.model import KafkaSettings, RuleSettings, Settings
 from llm_worker.settings.names import variable_name
 from llm_worker.settings.page import settings_table
 from llm_worker.settings.providers import FlatPriceSettings, ProviderSettings, RemoteSettings
+from llm_worker.settings.runtime import as_json, overlaid, require_runtime, runtime_variables
 
 __all__ = [
+    "AccountantSettings",
+    "AllowanceSettings",
+    "BudgetSettings",
     "FlatPriceSettings",
     "KafkaSettings",
     "ProviderSettings",
@@ -16,7 +23,11 @@ __all__ = [
     "RuleSettings",
     "Settings",
     "SettingsError",
+    "as_json",
     "load_settings",
+    "overlaid",
+    "require_runtime",
+    "runtime_variables",
     "settings_table",
     "variable_name",
 ]

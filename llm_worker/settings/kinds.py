@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import orjson
 from pydantic import (
@@ -11,9 +13,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     FilePath,
+    PlainSerializer,
     SecretStr,
     StringConstraints,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PLAIN_DECIMAL: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def _split(value: object) -> object:
@@ -34,13 +42,27 @@ def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
-def _parsed(value: object) -> object:
+def _parser_of(wanted: str, *, empty: str) -> Callable[[object], object]:
+    def parsed(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return orjson.loads(value or empty)
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"is no JSON ({error}): give {wanted}") from error
+
+    return parsed
+
+
+def _plain_decimal(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("is true or false: give a number")  # noqa: TRY004 - pydantic takes no other
     if not isinstance(value, str):
         return value
-    try:
-        return orjson.loads(value or "[]")
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"is no JSON ({error}): give a list of objects") from error
+    text = value.strip()
+    if not _PLAIN_DECIMAL.fullmatch(text):
+        raise ValueError("is no plain decimal: write it like 12.50, without sign, exponent or unit")
+    return text
 
 
 def _as_header(value: SecretStr | str | None) -> SecretStr | str | None:
@@ -63,7 +85,14 @@ Stripped = BeforeValidator(_stripped)
 AnyCase = BeforeValidator(_upper)
 LowerCase = BeforeValidator(_lower)
 EmptyIsNone = BeforeValidator(_none_if_empty)
-JsonText = BeforeValidator(_parsed)
+JsonText = BeforeValidator(_parser_of("a list of objects", empty="[]"))
+JsonObjectText = BeforeValidator(_parser_of("an object", empty="{}"))
+PlainDecimal = Annotated[
+    Decimal,
+    BeforeValidator(_plain_decimal),
+    PlainSerializer("{:f}".format, return_type=str, when_used="json"),
+]
+"""A number as a person writes sums of money; JSON gets it as text, so that it stays exact."""
 Address = Annotated[str, StringConstraints(pattern=r"^[^\s/,]+:\d{1,5}$")]
 OptionalFile = Annotated[FilePath | None, EmptyIsNone]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from llm_worker.settings.faults import SettingsError, complaints
 from llm_worker.settings.model import Settings
-from llm_worker.settings.names import (
-    CONFIG,
-    PREFIX,
-    is_service_link,
-    variable_name,
-    variables,
-)
+from llm_worker.settings.names import CONFIG, PREFIX, is_service_link, variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -32,10 +26,6 @@ if TYPE_CHECKING:
     from pydantic_settings.sources import PydanticBaseSettingsSource
 
 _DEFAULT_CONFIG = "llm-worker.toml"
-
-
-class SettingsError(Exception):
-    """A setting cannot be used; the text names it and the remedy, and never holds a value."""
 
 
 def load_settings(
@@ -65,7 +55,7 @@ def load_settings(
     try:
         settings = _built(values)
     except ValidationError as error:
-        faults = list(_complaints(error))
+        faults = list(complaints(error))
         settings = _without_faulty(values, error)
     faults += checks(settings)
     if faults:
@@ -148,17 +138,19 @@ def _from_toml(config: str | None) -> PydanticBaseSettingsSource:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML: {error}") from error
     known = {variable.key for variable in variables().values()}
-    for key in _leaves(source.toml_data, ()):
+    for key in _keys(source.toml_data, known):
         _refuse_unknown(key, known, where=f" of {path}")
     return source
 
 
-def _leaves(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*path, key))
+def _keys(table: Mapping[str, Any], known: Collection[str], prefix: str = "") -> Iterator[str]:
+    """Give the keys of a TOML file, of tables that are one setting the table's own."""
+    for name, value in table.items():
+        key = prefix + name
+        if isinstance(value, dict) and key not in known:
+            yield from _keys(value, known, f"{key}.")
         else:
-            yield ".".join((*path, key))
+            yield key
 
 
 def _refuse_unknown(name: str, known: Collection[str], *, where: str = "") -> None:
@@ -166,24 +158,3 @@ def _refuse_unknown(name: str, known: Collection[str], *, where: str = "") -> No
         by_likeness = {spelling.lower(): spelling for spelling in known}
         [nearest] = difflib.get_close_matches(name.lower(), sorted(by_likeness), n=1, cutoff=0)
         raise SettingsError(f"{name}{where} is no setting: did you mean {by_likeness[nearest]}?")
-
-
-def _complaints(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        message = fault["msg"].removeprefix("Value error, ")
-        path = tuple(part for part in fault["loc"] if isinstance(part, str))
-        variable = variables().get(variable_name(path))
-        if variable is not None:
-            yield f"{variable.names}: {message}. It means: {variable.field.description}"
-        else:
-            yield f"{_place(fault['loc'])}: {message}" if path else message
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Name what is no variable: a group of them, or a field of one rule in the list of them."""
-    names = tuple(takewhile(lambda part: isinstance(part, str), loc))
-    name, inside = variable_name(tuple(map(str, names))), loc[len(names) :]
-    if not inside:
-        return name
-    number, *fields = inside
-    return ", ".join([name, f"rule {int(number) + 1}", *map(str, fields)])

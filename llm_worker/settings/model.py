@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.strategies import Strategy
+from llm_worker.settings.accountant import AccountantSettings
+from llm_worker.settings.budget import BudgetSettings
 from llm_worker.settings.cache import CacheSettings
 from llm_worker.settings.kinds import (
     Address,
@@ -150,12 +152,20 @@ class BreakerSettings(Group):
 
 
 class WebSettings(Group):
-    """Where the worker answers HTTP."""
+    """Where the processes answer HTTP."""
 
     host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to bind; 0.0.0.0 is every one."
     )
-    port: int = Field(default=8080, ge=0, le=65535, description="0 to 65535; 0 is any free port.")
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="The worker's, 0 to 65535; 0 is any free port."
+    )
+    accountant_port: int = Field(
+        default=8081,
+        ge=0,
+        le=65535,
+        description="The accountant's, 0 to 65535; 0 is any free port.",
+    )
 
 
 class LogSettings(Group):
@@ -191,6 +201,8 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     breaker: BreakerSettings = BreakerSettings()
     health: HealthSettings = HealthSettings()
+    budget: BudgetSettings = BudgetSettings()
+    accountant: AccountantSettings = AccountantSettings()
     max_in_flight: int = Field(
         default=500,
         ge=2,

@@ -21,6 +21,9 @@ PREFIX = "LLM_WORKER_"
 CONFIG = "LLM_WORKER_CONFIG"
 """Names the TOML file, so it cannot stand in it."""
 
+RUNTIME = "Runtime: "
+"""Begins the description of a setting that can be changed while the processes run."""
+
 _ALSO_READ_FROM = {
     "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": ("KAFKA_BOOTSTRAP_SERVERS",),
     "LLM_WORKER_CACHE__REDIS_URL": ("REDIS_URL",),
@@ -51,6 +54,16 @@ class Variable:
     def names(self) -> str:
         """All its names in the environment, for a person."""
         return f"{self.name} (or {', '.join(self.aliases)})" if self.aliases else self.name
+
+    @property
+    def is_runtime(self) -> bool:
+        """Whether it can be changed while the processes run."""
+        return (self.field.description or "").startswith(RUNTIME)
+
+    @property
+    def meaning(self) -> str:
+        """Its description, for one who knows whether it can be changed."""
+        return (self.field.description or "").removeprefix(RUNTIME)
 
 
 @cache

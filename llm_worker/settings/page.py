@@ -37,6 +37,19 @@ lane = "bulk"
 organization = "school-*"
 ```
 
+So is what an organisation or a provider may spend:
+
+```toml
+[budget.organizations.school-1]
+daily_usd = "12.50"
+hard = true
+```
+
+What begins with "Runtime:" can be changed while the processes run, with
+`llm-worker config set budget.daily_usd 25`: the name is the TOML file's, and the value, kept in
+the control topic, comes before the environment's in every process until `llm-worker config unset`.
+`llm-worker config list` shows what holds and who has changed it.
+
 This page is generated from `llm_worker/settings/`.
 
 | variable | default | unit and meaning | also read from |
@@ -67,12 +80,12 @@ def _row(alike: list[Variable]) -> str:
 
 def _shown(default: object) -> str:
     match default:
-        case None | "" | ():
+        case _ if default in (None, "", (), {}):
             return "none"
         case bool():
             return f"`{str(default).lower()}`"
         case tuple():
-            return f"`{','.join(default)}`"
+            return f"`{','.join(map(str, default))}`"
         case SecretStr():
             return f"`{default.get_secret_value()}`"
         case _:

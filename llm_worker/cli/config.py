@@ -1,0 +1,168 @@
+"""`llm-worker config`: what can be changed while the processes run, and changing it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from llm_worker import bootstrap
+from llm_worker.adapters.clock import SystemClock
+from llm_worker.bootstrap.runtime_settings import ControlledSettings
+from llm_worker.cli.app import out
+from llm_worker.cli.control_topic import ControlTopic
+from llm_worker.cli.wording import printable
+from llm_worker.contracts.events import LLMControlV1
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llm_worker.bootstrap import Settings
+    from llm_worker.bootstrap.runtime_settings import SettingInForce
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+
+
+@click.group()
+def config() -> None:
+    """Show the settings that can be changed while the processes run; change them.
+
+    A change stands in the control topic, holds in every process within a second or so, and stays
+    until it is unset. Names are those of the TOML file: budget.daily_usd.
+    """
+
+
+@config.command("list")
+@_json_option
+def list_settings(*, as_json: bool) -> None:
+    """Show each such setting: its value, where from, and who has changed it.
+
+    From: control (the topic), environment (of this command; its files of settings too), default.
+    """
+    found = asyncio.run(ControlTopic(bootstrap.load_settings()).read()).in_force()
+    if as_json:
+        _print_json([_as_json(each) for each in found])
+    else:
+        out.print(_table(found))
+
+
+@config.command()
+@click.argument("name")
+@_json_option
+def get(*, name: str, as_json: bool) -> None:
+    """Show one setting's value."""
+    settings = bootstrap.load_settings()
+    ControlledSettings(settings.budget).of(name)  # a wrong name is told without a broker
+    found = asyncio.run(ControlTopic(settings).read()).of(name)
+    if as_json:
+        _print_json(_as_json(found))
+    else:
+        click.echo(in_words(found.value))
+
+
+@config.command("set")
+@click.argument("name")
+@click.argument("value")
+@click.option("--reason", metavar="TEXT", help="Why; `config list` shows it.")
+def set_setting(*, name: str, value: str, reason: str | None) -> None:
+    """Change a setting in every process.
+
+    VALUE is written as in the environment; an empty one is none. Asks no process: it is checked
+    here, by the rules that they have.
+    """
+    settings = bootstrap.load_settings()
+    checked = ControlledSettings(settings.budget).checked(name, value)
+    before = asyncio.run(_set(settings, name, checked, reason or None))
+    click.echo(f"{name}: {in_words(checked)} (before: {in_words(before)})")
+
+
+@config.command()
+@click.argument("name")
+def unset(*, name: str) -> None:
+    """Take a change away: each process has its own value again."""
+    settings = bootstrap.load_settings()
+    own = ControlledSettings(settings.budget).of(name)
+    before = asyncio.run(_unset(settings, name))
+    click.echo(f"{name}: {in_words(own.value)}, by {own.source} (before: {in_words(before)})")
+
+
+async def _set(settings: Settings, name: str, value: object, reason: str | None) -> object:
+    topic = ControlTopic(settings)
+    found = await topic.read()
+    previous = found.changes.get(name)
+    await topic.set(
+        LLMControlV1(
+            setting=name,
+            value=value,
+            changed_by=_who(),
+            changed_at=SystemClock().now(),
+            reason=reason,
+            previous=None if previous is None else previous.value,
+        )
+    )
+    return found.of(name).value
+
+
+async def _unset(settings: Settings, name: str) -> object:
+    topic = ControlTopic(settings)
+    found = await topic.read()
+    await topic.unset(name)
+    return found.of(name).value
+
+
+def in_words(value: Any) -> str:  # noqa: ANN401 - each setting has a type of its own
+    """Write a value as it could be set; what is empty is none."""
+    match value:
+        case _ if value in (None, "", [], {}):
+            return "none"
+        case bool():
+            return str(value).lower()
+        case list():
+            return ",".join(map(in_words, value))
+        case dict():
+            return printable(json.dumps(value, ensure_ascii=False))
+        case _:
+            return printable(str(value))
+
+
+def _who() -> str:
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError, ImportError):  # in a container the user may have no name
+        return "cli"
+
+
+def _as_json(setting: SettingInForce) -> dict[str, object]:
+    change = setting.change
+    return {
+        "name": setting.name,
+        "value": setting.value,
+        "source": setting.source,
+        "changed_by": change and change.changed_by,
+        "changed_at": change and change.changed_at.isoformat(),
+        "reason": change and change.reason,
+    }
+
+
+def _table(settings: Iterable[SettingInForce]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    for column in ("value", "from", "changed by", "changed at", "reason"):
+        table.add_column(column, overflow="fold")
+    for each in settings:
+        change = each.change
+        told = ["", "", ""]
+        if change is not None:
+            moment = f"{change.changed_at:%Y-%m-%d %H:%M:%SZ}"
+            told = [printable(change.changed_by), moment, printable(change.reason or "")]
+        table.add_row(*map(escape, (each.name, in_words(each.value), each.source, *told)))
+    return table
+
+
+def _print_json(document: object) -> None:
+    click.echo(json.dumps(document, indent=2))

@@ -1,0 +1,68 @@
+"""Writing records so that they stay: every replica that is in sync has them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka import AIOKafkaProducer
+
+from llm_worker.client.errors import UnreachableError, translated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from llm_worker.domain.delivery import Record
+
+_STOP_TIMEOUT_S: Final = 5.0
+_SEND_TIMEOUT_S: Final = 30.0
+
+
+@asynccontextmanager
+async def writer(
+    kafka: Mapping[str, Any],
+    topics: Iterable[str],
+    **options: Any,  # noqa: ANN401 - aiokafka's
+) -> AsyncIterator[AIOKafkaProducer]:
+    """Open a producer that knows the topics; they exist.
+
+    Raises:
+        UnreachableError, KafkaRefusalError: It cannot be done.
+    """
+    producer = AIOKafkaProducer(**kafka, enable_idempotence=True, acks="all", **options)
+    try:
+        with translated(kafka):
+            await producer.start()
+            for topic in topics:
+                await producer.partitions_for(topic)  # or the first send would wait for it
+        yield producer
+    finally:
+        # Without a broker, an idempotent producer would wait for ever to send what it holds.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_TIMEOUT_S):
+                await producer.stop()
+
+
+async def publish(kafka: Mapping[str, Any], record: Record) -> None:
+    """Write one record to a topic that exists; the broker holds it on return.
+
+    Raises:
+        UnreachableError, KafkaRefusalError: It does not, or it is not known whether it does.
+    """
+    async with writer(kafka, [record.topic]) as producer:
+        try:
+            # In this order: a TimeoutError is an OSError too, which `translated` would take.
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                with translated(kafka):
+                    await producer.send_and_wait(
+                        record.topic,
+                        value=record.value,
+                        key=record.key,
+                        headers=list(record.headers),
+                    )
+        except TimeoutError:
+            raise UnreachableError(
+                f"Kafka has not confirmed a record within {_SEND_TIMEOUT_S:.0f} s: "
+                "see whether it is there, and do it again if not"
+            ) from None
