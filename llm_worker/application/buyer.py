@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from llm_worker.application.ports import BudgetBusyError
 from llm_worker.application.slots import Grant
 from llm_worker.domain.errors import (
     AdapterFaultError,
@@ -18,7 +19,7 @@ from llm_worker.domain.outcome import Attempt, FinishedAttempt
 from llm_worker.domain.verdict import Billing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from llm_worker.application.ports import (
         AttemptLog,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.verdict import Completion
 
-    Tried = FinishedAttempt | Grant | OverBudgetError | DeadlinePassedError | None
+    Refusal = OverBudgetError | BudgetBusyError | DeadlinePassedError
+    Tried = FinishedAttempt | Grant | Refusal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,28 +76,52 @@ class Buyer:
         return tried
 
     async def _pay(self, request: ComparisonRequest, attempt: Attempt, log: AttemptLog) -> Tried:
-        """Reserve, announce and call; what was reserved is settled, or released at once."""
-        target = attempt.target
-        if self._left_s(request) <= self.board.expected_s(target):
+        """Call if there is time for it and the budget permits."""
+        if self._left_s(request) <= self.board.expected_s(attempt.target):
             return DeadlinePassedError("too little time is left for this target")
         try:
-            await self.budget.reserve(request, target)
-        except OverBudgetError as error:
-            return error
-        is_called, finished = False, None
+            permission = self.budget.reserve(request, attempt)
+            return await self._call(request, attempt, permission, log)
+        except (OverBudgetError, BudgetBusyError) as refusal:
+            return refusal
+
+    async def _call(
+        self,
+        request: ComparisonRequest,
+        attempt: Attempt,
+        permission: Awaitable[None],
+        log: AttemptLog,
+    ) -> Tried:
+        """Announce and call; what is reserved is settled here, however it ends."""
+        billing: Billing | None = None
+        is_refused = False
         try:
-            if not await log.begins(attempt):
+            if not await log.begins(attempt, permission):
                 return Grant.LET_GO
             # Redis and Kafka may have taken their time to note it.
-            limit_s = min(self.providers[target.provider].timeout_s, self._left_s(request))
+            timeout_s = self.providers[attempt.target.provider].timeout_s
+            limit_s = min(timeout_s, self._left_s(request))
             if limit_s <= 0:
                 return DeadlinePassedError("no time is left")
-            is_called = True
+            billing = Billing()
             finished = await self._attempt(request, attempt, limit_s)
+            billing = finished.billing
+        except (OverBudgetError, BudgetBusyError):
+            is_refused = True
+            raise
         finally:
-            if finished is None:
-                await self.budget.settle(request, Billing() if is_called else None)
+            if not is_refused:
+                self._settle(request, attempt, billing)
         return finished
+
+    def _settle(
+        self, request: ComparisonRequest, attempt: Attempt, billing: Billing | None
+    ) -> None:
+        """Settle; a defect of the budget's takes nobody's paid verdict away."""
+        try:
+            self.budget.settle(attempt, billing)
+        except Exception as error:  # noqa: BLE001 - see above
+            self.telemetry.faulted(request.delivery, error)
 
     async def _attempt(
         self, request: ComparisonRequest, attempt: Attempt, limit_s: float

@@ -9,6 +9,8 @@ from llm_worker.domain.attempt_events import attempt_events, started_event
 from llm_worker.domain.errors import ProviderError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from llm_worker.application.ports import Codec, EventPublisher, OutcomeStore, Sending
     from llm_worker.domain.claim import Claim
     from llm_worker.domain.outcome import Attempt, FinishedAttempt
@@ -35,11 +37,21 @@ class ClaimedRequest:
     def __post_init__(self) -> None:
         self.is_paid = self.claim.left_behind.is_paid
 
-    async def begins(self, attempt: Attempt) -> bool:
-        """Note and announce that a call is about to be made; False: it must not be."""
+    async def begins(self, attempt: Attempt, permission: Awaitable[None]) -> bool:
+        """Note and announce that a call is about to be made; False: it must not be.
+
+        What the permission waits for travels with the note. Without it, the note is taken back.
+        """
         if not await self.outcomes.begins(self.claim, attempt):
             self.is_lost = True
             return False
+        is_permitted = False
+        try:
+            await permission
+            is_permitted = True
+        finally:
+            if not is_permitted:
+                self.outcomes.ended(self.claim, (), is_paid=self.is_paid)
         record = self.codec.render(started_event(self.request, attempt))
         self.started.append(await self.publisher.send(record))
         return True

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from llm_worker.application.ports import BudgetBusyError
 from llm_worker.application.purchases import shared_failure
 from llm_worker.application.routes import Plan
 from llm_worker.application.slots import Grant
@@ -27,8 +28,8 @@ from llm_worker.domain.pursuit import Go, Pursuit, Stop, Wait
 
 if TYPE_CHECKING:
     from llm_worker.application.backoff import Backoff
-    from llm_worker.application.buyer import Buyer, Tried
-    from llm_worker.application.ports import AttemptLog, Budget, Clock, Telemetry
+    from llm_worker.application.buyer import Buyer, Refusal, Tried
+    from llm_worker.application.ports import AttemptLog, Clock, Telemetry
     from llm_worker.application.purchases import Purchases
     from llm_worker.application.routes import Routes
     from llm_worker.application.slots import RunningSlots
@@ -52,7 +53,6 @@ class Orchestrator:
     slots: RunningSlots
     buyer: Buyer
     purchases: Purchases
-    budget: Budget
     clock: Clock
     telemetry: Telemetry
 
@@ -173,27 +173,32 @@ class Orchestrator:
             case FinishedAttempt() as finished:
                 pursuit.note(finished, self._not_before_s(finished, pursuit))
                 log.ended(finished)
-                await self._tell(finished, request)
+                self._tell(finished, request)
                 if not isinstance(finished.ending, ProviderError):
                     return self._completed(request, step.target.provider, finished.ending, pursuit)
             case Grant.LET_GO:
                 return LetGo(tuple(pursuit.attempts))
             case Grant.EXPIRED:
                 pursuit.skip(step.target, self.clock.monotonic())
-            case OverBudgetError() as error:
+            case OverBudgetError(may_go_elsewhere=False) as error:
                 return self._failed(request, step.target, error, pursuit)
-            case DeadlinePassedError():
-                pursuit.rule_out(step.target)
+            case OverBudgetError() | DeadlinePassedError() | BudgetBusyError() as refusal:
+                self._leave_out(step.target, pursuit, refusal)
             case Grant.GRANTED | Grant.TURNED_AWAY | None:
                 pass
         return None
 
-    async def _tell(self, finished: FinishedAttempt, request: ComparisonRequest) -> None:
+    def _leave_out(self, target: Target, pursuit: Pursuit, why: Refusal) -> None:
+        if isinstance(why, BudgetBusyError):
+            pursuit.postpone(target, self.clock.monotonic())
+        else:
+            pursuit.rule_out(target, why)
+
+    def _tell(self, finished: FinishedAttempt, request: ComparisonRequest) -> None:
         """Tell all who keep a book; a defect of theirs takes nobody's paid verdict away."""
         try:
             self.board.scored(finished)
             self.telemetry.attempted(request, finished)
-            await self.budget.settle(request, finished.billing)
         except Exception as error:  # noqa: BLE001 - see above
             self.telemetry.faulted(request.delivery, error)
 

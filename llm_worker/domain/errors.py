@@ -32,7 +32,6 @@ WorkerError
     ├── AuthenticationFailedError  the key is wrong             AUTHENTICATION_ERROR    elsewhere
     ├── PermissionDeniedError      the key may not              AUTHORIZATION_ERROR     elsewhere
     └── QuotaExhaustedError        no credit left               QUOTA_EXCEEDED          elsewhere
-
 `message` names the field or the cause and the remedy; it never holds prompt text or a key.
 """
 
@@ -130,9 +129,10 @@ class AllTargetsLimitedError(WorkerError):
 
 
 class OverBudgetError(WorkerError):
-    """The spend limit leaves no room for this request."""
+    """The spend limit leaves no room; `may_go_elsewhere`: another target may still be tried."""
 
     code = ErrorCode.LLM_COST_LIMIT_EXCEEDED
+    may_go_elsewhere = False
 
 
 class WorkerFaultError(WorkerError):

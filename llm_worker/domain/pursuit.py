@@ -17,6 +17,7 @@ from llm_worker.domain.errors import (
     DeadlinePassedError,
     MalformedAnswerError,
     NoTargetError,
+    OverBudgetError,
     ProviderError,
 )
 from llm_worker.domain.outcome import Repair
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from llm_worker.domain.outcome import FinishedAttempt, Target
 
 _LOOK_AGAIN_S = 5.0
+_LIMITED = "no target has room under its rate limit"
+_SHORT = "the budget has no room beside the calls under way"
+_FIRST_BUDGET_PAUSE_S = 0.2
+_LONGEST_BUDGET_PAUSE_S = 2.0
 _REPAIRED_CHARACTERS = 4_000
 """Of a malformed answer, as much as is shown to the model again."""
 
@@ -86,6 +91,9 @@ class Pursuit:
     _out: dict[Target, float] = field(default_factory=dict)
     _may_repair: bool = True
     _is_late: bool = False
+    _is_short: bool = False
+    _over_budget: OverBudgetError | None = None
+    _budget_pause_s: float = _FIRST_BUDGET_PAUSE_S
 
     def next_step(self, readiness: Callable[[Target], Readiness], now_s: float) -> Go | Wait | Stop:
         """Decide what to do now; `readiness` tells how a target stands."""
@@ -117,10 +125,22 @@ class Pursuit:
         """
         self._out[target] = max(self._out.get(target, now_s), now_s + _LOOK_AGAIN_S)
 
-    def rule_out(self, target: Target) -> None:
-        """Leave out a target that takes longer, by what it took lately, than there is time."""
+    def rule_out(self, target: Target, error: DeadlinePassedError | OverBudgetError) -> None:
+        """Leave out a target that costs more than is left, or takes longer by what it took lately.
+
+        The budget's is the error that is told where no other target is left.
+        """
         self._out[target] = float("inf")
-        self._is_late = True
+        if isinstance(error, OverBudgetError):
+            self._over_budget = error
+        else:
+            self._is_late = True
+
+    def postpone(self, target: Target, now_s: float) -> None:
+        """Leave out a target, each time for longer, while the budget is set aside for others."""
+        self._out[target] = max(self._out.get(target, now_s), now_s + self._budget_pause_s)
+        self._budget_pause_s = min(2 * self._budget_pause_s, _LONGEST_BUDGET_PAUSE_S)
+        self._is_short = True
 
     def target_of(self, error: WorkerError) -> Target:
         """Name whose error it is; where nobody was asked, who would have been asked first."""
@@ -148,7 +168,12 @@ class Pursuit:
             return Go(busy)
         if soonest_s < self.deadline_s:
             return Wait(soonest_s)
-        return Stop(self._hopeless(is_open=is_open))
+        return Stop(self._over() or self._hopeless(is_open=is_open))
+
+    def _over(self) -> OverBudgetError | None:
+        """Give the budget's refusal where it ruled the last target out."""
+        is_nothing_left = all(self._out.get(each) == float("inf") for each in self.targets)
+        return self._over_budget if is_nothing_left else None
 
     def _hopeless(self, *, is_open: bool) -> WorkerError:
         if self.attempts:
@@ -163,8 +188,8 @@ class Pursuit:
         if not self.targets:
             return NoTargetError("no provider is left for this request")
         return AllTargetsLimitedError(
-            "no target has room under its rate limit before the deadline; nothing was spent: send "
-            "it again later, or with a later not_after"
+            f"{_SHORT if self._is_short else _LIMITED} before the deadline; nothing was spent: "
+            "send it again later, or with a later not_after"
         )
 
     def _repair_of(self, last: FinishedAttempt | None) -> Repair | None:

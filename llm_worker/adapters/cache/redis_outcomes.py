@@ -98,7 +98,8 @@ class RedisOutcomes:
 
     def ended(self, claim: Claim, records: tuple[Record, ...], *, is_paid: bool) -> None:
         """Note that the last attempt failed, and the records that tell so."""
-        note = self._note(claim, told=pack_records(records), is_paid=is_paid)
+        told = pack_records(records) if records else b""
+        note = self._note(claim, told=told, is_paid=is_paid)
         self._link.post(_NOTE, [self._key(claim.request_id)], *note)
 
     async def keep(self, claim: Claim, records: tuple[Record, ...]) -> bool:

@@ -8,15 +8,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from llm_worker.application.ports import BudgetBusyError
 from llm_worker.domain.claim import Hindrance, KnownOutcome
 from llm_worker.domain.delivery import Record
-from llm_worker.domain.errors import ProviderTimeoutError
-from llm_worker.domain.outcome import Attempt, Completed, LetGo, Rejected, Replayed
+from llm_worker.domain.errors import OverBudgetError, ProviderTimeoutError
+from llm_worker.domain.outcome import Attempt, Completed, Failed, LetGo, Rejected, Replayed
 from llm_worker.domain.verdict import Billing
 from tests.support.builders import NOW, RESULT_TOPIC, TARGET, delivery_of, hit_of
 from tests.support.claims import COST_TOPIC, ClaimsBench
 from tests.support.wire import data_of, error_code_of
 
+_OVER = OverBudgetError("the daily limit leaves no room")
 _STARTED = "huleedu.llm_provider.request_started.v1"
 _FAILURE = "huleedu.llm_provider.failure.v1"
 _RECORDS = tuple(
@@ -100,6 +102,31 @@ async def test_reservation_of_a_lost_claim_is_released(bench: ClaimsBench) -> No
     bench.store.claimings = [bench.claim(), _known()]
     bench.store.begin_answers = [False]
     await bench.handle()
+    assert bench.core.budget.settled == [None]
+
+
+@pytest.mark.parametrize("error", [_OVER, BudgetBusyError("set aside for others")])
+async def test_note_of_an_attempt_that_the_budget_refuses_is_taken_back_and_not_announced(
+    bench: ClaimsBench, error: Exception
+) -> None:
+    refusals = [error]
+    bench.core.budget.refuse = lambda _attempt: refusals.pop() if refusals else None
+    ending = await bench.handle()
+    assert bench.store.steps[:3] == ["claim", "begins", "ended"]
+    assert bench.store.noted[0] == ((), False)
+    if error is _OVER:
+        assert isinstance(ending, Failed)
+        assert _STARTED not in bench.core.publisher.topics_held()
+    else:
+        assert isinstance(ending, Completed)
+        assert bench.core.publisher.topics_held().count(_STARTED) == 1
+
+
+async def test_note_is_taken_back_when_the_permission_is_given_up(bench: ClaimsBench) -> None:
+    bench.core.budget.refuse = lambda _attempt: asyncio.CancelledError()
+    with pytest.raises(asyncio.CancelledError):
+        await bench.handle()
+    assert bench.store.steps == ["claim", "begins", "ended"]
     assert bench.core.budget.settled == [None]
 
 

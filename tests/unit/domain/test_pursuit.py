@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from llm_worker.contracts.vocabulary import ErrorCode, ProviderName
 from llm_worker.domain.errors import (
     AuthenticationFailedError,
+    DeadlinePassedError,
     MalformedAnswerError,
+    OverBudgetError,
     ProviderDownError,
     ProviderError,
     RateLimitedError,
@@ -35,6 +37,8 @@ _A, _B, _C = (
 _READY = Readiness(float("-inf"))
 _DOWN = ProviderDownError("503")
 _FORBIDDEN = AuthenticationFailedError("401")
+_LATE = DeadlinePassedError("too little time is left for this target")
+_OVER = OverBudgetError("no room")
 _MALFORMED = MalformedAnswerError("no winner", answer="Both are fine.", billing=Billing())
 
 
@@ -177,9 +181,9 @@ def test_answer_without_words_is_repaired_too() -> None:
 
 def test_target_that_takes_too_long_is_left_out() -> None:
     pursuit = _pursuit(_A, _B)
-    pursuit.rule_out(_A)
+    pursuit.rule_out(_A, _LATE)
     assert pursuit.next_step(_ready, 0) == Go(_B)
-    pursuit.rule_out(_B)
+    pursuit.rule_out(_B, _LATE)
     step = pursuit.next_step(_ready, 0)
     assert isinstance(step, Stop)
     assert step.error.code is ErrorCode.TIMEOUT
@@ -398,3 +402,38 @@ def test_pursuit_keeps_its_promises_and_ends_whatever_happens(
     if isinstance(end, Stop) and failures:
         assert end.error in failures
         assert pursuit.target_of(end.error) in pursuit.targets
+
+
+def test_refused_target_is_out_and_the_budget_is_the_reason_where_none_is_left() -> None:
+    pursuit = _pursuit(_A, _B)
+    pursuit.rule_out(_A, _OVER)
+    assert pursuit.next_step(_ready, 0) == Go(_B)
+    pursuit.rule_out(_B, _LATE)
+    assert pursuit.next_step(_ready, 0) == Stop(_OVER)
+
+
+def test_budget_is_not_the_reason_while_another_target_may_be_well_again() -> None:
+    pursuit = _pursuit(_A, _B, deadline_s=10)
+    pursuit.rule_out(_A, _OVER)
+    step = pursuit.next_step(_standing(openai=Readiness(50, Hindrance.OPEN)), 0)
+    assert isinstance(step, Stop)
+    assert step.error.code is ErrorCode.CIRCUIT_BREAKER_OPEN
+
+
+def test_postponed_target_is_out_for_ever_longer() -> None:
+    pursuit, now_s, waits = _pursuit(_A), 0.0, list[float]()
+    for _ in range(6):
+        pursuit.postpone(_A, now_s)
+        step = pursuit.next_step(_ready, now_s)
+        assert isinstance(step, Wait)
+        waits.append(step.until_s - now_s)
+        now_s = step.until_s
+        assert pursuit.next_step(_ready, now_s) == Go(_A)
+    assert waits == pytest.approx([0.2, 0.4, 0.8, 1.6, 2, 2])
+
+
+def test_postponing_does_not_bring_back_what_is_ruled_out() -> None:
+    pursuit = _pursuit(_A)
+    pursuit.rule_out(_A, _OVER)
+    pursuit.postpone(_A, 0)
+    assert pursuit.next_step(_ready, 5) == Stop(_OVER)

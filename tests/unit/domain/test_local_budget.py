@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_worker.domain.local_budget import LocalBudget, Room
+from llm_worker.domain.spend import EVERYTHING
+
+_DAY = (EVERYTHING, "2026-11-23")
+_OTHER_DAY = (EVERYTHING, "2026-11-24")
+
+
+def _judge(own: LocalBudget, amount: int, *, floor: int = 0, share: float = 1.0) -> Room:
+    return own.judge(_DAY, 100, amount, floor, share)
+
+
+def test_what_fits_is_judged_by_the_limit_alone_where_nothing_was_spent() -> None:
+    own = LocalBudget()
+    assert _judge(own, 100) is Room.FITS
+    assert _judge(own, 101) is Room.SPENT
+
+
+def test_what_was_published_when_we_came_is_spent_and_the_rest_is_shared() -> None:
+    own = LocalBudget()
+    assert _judge(own, 40, floor=20, share=0.5) is Room.FITS
+    assert _judge(own, 41, floor=20, share=0.5) is Room.SHARE_SPENT
+    assert _judge(own, 81, floor=20, share=0.5) is Room.SPENT
+
+
+def test_own_calls_under_way_make_others_wait() -> None:
+    own = LocalBudget()
+    own.hold([_DAY], 60)
+    assert _judge(own, 40) is Room.FITS
+    assert _judge(own, 41) is Room.BUSY
+    own.settle([_DAY], 60, 10, is_shared=False)
+    assert own.outstanding(_DAY) == 0
+    assert _judge(own, 41) is Room.FITS
+
+
+def test_own_spend_is_not_counted_again_when_it_is_published() -> None:
+    own = LocalBudget()
+    assert _judge(own, 50, share=0.5) is Room.FITS
+    own.hold([_DAY], 50)
+    own.settle([_DAY], 50, 30, is_shared=False)
+    assert _judge(own, 20, floor=30, share=0.5) is Room.FITS
+    assert _judge(own, 21, floor=30, share=0.5) is Room.SHARE_SPENT
+
+
+def test_what_others_are_known_to_have_spent_meanwhile_counts() -> None:
+    own = LocalBudget()
+    assert _judge(own, 100) is Room.FITS
+    assert _judge(own, 21, floor=80) is Room.SPENT
+    assert _judge(own, 20, floor=80) is Room.FITS
+
+
+def test_what_was_heard_of_others_last_counts_without_our_own_part() -> None:
+    own = LocalBudget()
+    own.hold([_DAY], 10)
+    own.share([_DAY], 10)
+    own.heard(_DAY, 50)
+    assert _judge(own, 50) is Room.FITS
+    assert _judge(own, 51) is Room.BUSY
+    assert _judge(own, 61) is Room.SPENT
+
+
+def test_own_call_that_ends_after_the_last_word_is_not_forgotten() -> None:
+    own = LocalBudget()
+    own.hold([_DAY], 10)
+    own.share([_DAY], 10)
+    own.heard(_DAY, 50)
+    own.settle([_DAY], 10, 8, is_shared=True)
+    assert _judge(own, 52) is Room.FITS
+    assert _judge(own, 53) is Room.SPENT
+
+
+def test_sums_that_have_forgotten_us_are_heard_as_they_are() -> None:
+    own = LocalBudget()
+    own.hold([_DAY], 10)
+    own.share([_DAY], 10)
+    own.unshare()
+    own.heard(_DAY, 50)
+    assert _judge(own, 40) is Room.FITS
+    assert _judge(own, 41) is Room.BUSY
+
+
+def test_what_is_left_is_divided_anew_when_somebody_comes_or_goes() -> None:
+    own = LocalBudget()
+    assert _judge(own, 60) is Room.FITS
+    own.hold([_DAY], 60)
+    own.settle([_DAY], 60, 60, is_shared=False)
+    assert _judge(own, 20, share=0.5) is Room.FITS
+    assert _judge(own, 21, share=0.5) is Room.SHARE_SPENT
+    assert _judge(own, 1, floor=100, share=1.0) is Room.SPENT
+
+
+def test_other_days_are_forgotten_but_not_what_is_still_set_aside() -> None:
+    own = LocalBudget()
+    own.hold([_DAY, _OTHER_DAY], 7)
+    own.heard(_DAY, 90)
+    own.heard(_OTHER_DAY, 90)
+    own.forget_all_but({_OTHER_DAY[1]})
+    assert own.outstanding(_DAY) == 7
+    assert own.judge(_DAY, 100, 93, 0, 1.0) is Room.FITS
+    assert own.judge(_OTHER_DAY, 100, 4, 0, 1.0) is Room.BUSY
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 2), st.integers(1, 40), st.floats(0, 1)),
+        max_size=60,
+    ),
+    st.integers(0, 100),
+)
+def test_processes_that_cannot_ask_each_other_stay_within_the_limit_together(
+    steps: list[tuple[bool, int, int, float]], known: int
+) -> None:
+    processes = [LocalBudget() for _ in range(3)]
+    for each in processes:
+        each.heard(_DAY, known)
+    held: list[tuple[LocalBudget, int]] = []
+    spent = known
+    for is_reserving, who, amount, part in steps:
+        own = processes[who]
+        if is_reserving:
+            if _judge(own, amount, share=1 / 3) is Room.FITS:
+                own.hold([_DAY], amount)
+                held.append((own, amount))
+        elif held:
+            own, estimate = held.pop()
+            cost = int(estimate * part)
+            own.settle([_DAY], estimate, cost, is_shared=False)
+            spent += cost
+        assert spent + sum(amount for _, amount in held) <= 100
