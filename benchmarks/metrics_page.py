@@ -10,7 +10,7 @@ import aiohttp
 if TYPE_CHECKING:
     from typing import Self
 
-    from llm_worker.adapters.telemetry.catalog import Metric
+    from llm_worker.adapters.telemetry.metric import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from llm_worker.application.purchases import Purchases
 from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
 from llm_worker.application.switchboard import Switchboard
-from llm_worker.bootstrap.orchestrator import new_breaker
+from llm_worker.bootstrap.breaker import new_breaker
 from llm_worker.bootstrap.providers import (
     default_model,
     limits_of,
@@ -44,7 +44,7 @@ from llm_worker.domain.verdict import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from llm_worker.application.ports import ModelCatalog
     from llm_worker.contracts.vocabulary import ProviderName
@@ -101,7 +101,8 @@ async def run(job: SoloJob) -> None:
 class _Log:
     """Tells nobody."""
 
-    async def begins(self, _attempt: Attempt) -> bool:
+    async def begins(self, _attempt: Attempt, permission: Awaitable[None]) -> bool:
+        await permission
         return True
 
     def ended(self, _finished: FinishedAttempt) -> None:
@@ -151,7 +152,7 @@ class _Instant:
 class _Always:
     """Everything is ours."""
 
-    async def holds(self, _delivery: Delivery) -> bool:
+    async def holds(self, _record: object) -> bool:
         return True
 
 
@@ -209,7 +210,6 @@ def _orchestrator(settings: Settings, strategy: Strategy) -> Orchestrator:
         backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),
         slots=RunningSlots(settings.max_in_flight, tuple(Lane)),
         purchases=Purchases(cache=_Forgetful(), bell=Bell()),
-        budget=budget,
         clock=clock,
         telemetry=telemetry,
     )

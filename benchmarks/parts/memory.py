@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchmarks.bench import Bench
     from benchmarks.report import Figure
-    from llm_worker.adapters.telemetry.catalog import Metric
+    from llm_worker.adapters.telemetry.metric import Metric
     from llm_worker.contracts.topics import TopicCatalog
 
     _Feed = Callable[[Bench, TopicCatalog, "MemoryPlan"], AbstractAsyncContextManager[None]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Generator, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.cached import CachedVerdict, CacheHit
     from llm_worker.domain.claim import Claim, Claiming
-    from llm_worker.domain.delivery import Delivery, Record
+    from llm_worker.domain.delivery import Delivery, PlacedRecord, Record
     from llm_worker.domain.event import DeadLetter, Event
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Rejected, Target
     from llm_worker.domain.request import ComparisonRequest
@@ -40,11 +40,8 @@ class Clock(Protocol):
         """Seconds that never run backwards."""
 
 
-class Codec(Protocol):
-    """Bytes to requests, events to bytes."""
-
-    def decode(self, delivery: Delivery) -> ComparisonRequest | Rejected:
-        """Read a request; what cannot be honoured comes back as its rejection."""
+class Renderer(Protocol):
+    """Events to bytes."""
 
     def render(self, event: Event | DeadLetter) -> Record:
         """Write an event down as the record to publish."""
@@ -54,6 +51,13 @@ class Codec(Protocol):
 
     def without_value(self, record: Record) -> Record:
         """Drop a dead letter's value, and say so in its headers."""
+
+
+class Codec(Renderer, Protocol):
+    """Bytes to requests, events to bytes."""
+
+    def decode(self, delivery: Delivery) -> ComparisonRequest | Rejected:
+        """Read a request; what cannot be honoured comes back as its rejection."""
 
 
 class ModelCatalog(Protocol):
@@ -128,18 +132,28 @@ class VerdictCache(Protocol):
         """End the turn without a verdict."""
 
 
+class BudgetBusyError(Exception):
+    """The estimate does not fit beside those of other calls, and may when these have ended."""
+
+
 class Budget(Protocol):
     """What may be spent."""
 
-    async def reserve(self, request: ComparisonRequest, target: Target, /) -> None:
-        """Set the estimated cost aside.
+    def reserve(self, request: ComparisonRequest, attempt: Attempt, /) -> Awaitable[None]:
+        """Begin at once to set the estimated cost of an attempt aside; await it for the answer.
+
+        Whoever does not wait for the answer, to its end, settles all the same.
 
         Raises:
-            OverBudgetError: it does not fit.
+            OverBudgetError: it does not fit, or the target has no price; here or when awaited.
+            BudgetBusyError: it does not fit now; here or when awaited.
         """
 
-    async def settle(self, request: ComparisonRequest, billing: Billing | None, /) -> None:
-        """Replace the reservation with the real cost; None releases it."""
+    def settle(self, attempt: Attempt, billing: Billing | None, /) -> None:
+        """Replace the reservation with the real cost, or the estimate where that is not known.
+
+        None releases it.
+        """
 
 
 class OutcomeStore(Protocol):
@@ -174,8 +188,12 @@ class OutcomeStore(Protocol):
 class AttemptLog(Protocol):
     """Who is told of a request's attempts as they are made."""
 
-    async def begins(self, attempt: Attempt, /) -> bool:
-        """Tell that a call is about to be made; False: it must not be."""
+    async def begins(self, attempt: Attempt, permission: Awaitable[None], /) -> bool:
+        """Tell that a call is about to be made, once it is permitted; False: it must not be.
+
+        Raises:
+            OverBudgetError, BudgetBusyError: what `permission` raises; then nothing was told.
+        """
 
     def ended(self, finished: FinishedAttempt, /) -> None:
         """Tell how it ended."""
@@ -218,13 +236,20 @@ class ReplyTopics(Protocol):
 
 
 class Ownership(Protocol):
-    """Whether a delivery is still ours."""
+    """Whether a record that a group pulled is still ours."""
 
-    async def holds(self, delivery: Delivery) -> bool:
+    async def holds(self, record: Delivery | PlacedRecord) -> bool:
         """Say whether its partition is ours in the same generation; waits while it is unsure."""
 
 
-class Telemetry(Protocol):
+class RefusalLog(Protocol):
+    """Who is told what the broker does not take."""
+
+    def refused(self, record: Record, refusal: Refusal) -> None:
+        """Note a record that the broker will never take in any form."""
+
+
+class Telemetry(RefusalLog, Protocol):
     """One line and a few numbers for each thing that ended."""
 
     def attempted(self, request: ComparisonRequest, attempt: FinishedAttempt) -> None:
@@ -236,9 +261,6 @@ class Telemetry(Protocol):
     def handled(self, delivery: Delivery, ending: Ending) -> None:
         """Note how a delivery ended."""
 
-    def refused(self, record: Record, refusal: Refusal) -> None:
-        """Note a record that the broker will never take in any form."""
-
     def attempt_lost(self, request: ComparisonRequest, attempt: Attempt) -> None:
         """Note a call of a process that is gone: nobody knows how it ended."""
 
@@ -249,11 +271,24 @@ class Telemetry(Protocol):
         """Note a defect of ours, with its traceback; None: it met no delivery."""
 
 
+class _Granted:
+    """Awaited, it is there."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        """Wait for nothing."""
+        yield from ()
+
+
+GRANTED: Final = _Granted()
+"""The permission where no limit applies."""
+
+
 class NoBudget:
     """A budget without limits."""
 
-    async def reserve(self, _request: ComparisonRequest, _target: Target) -> None:
+    def reserve(self, _request: ComparisonRequest, _attempt: Attempt) -> Awaitable[None]:
         """Allow everything."""
+        return GRANTED
 
-    async def settle(self, _request: ComparisonRequest, _billing: Billing | None) -> None:
+    def settle(self, _attempt: Attempt, _billing: Billing | None) -> None:
         """Count nothing."""

@@ -14,7 +14,7 @@ from llm_worker.domain.results import shrunk
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from llm_worker.application.ports import Codec, EventPublisher, Sending, Telemetry
+    from llm_worker.application.ports import EventPublisher, RefusalLog, Renderer, Sending
     from llm_worker.domain.delivery import Record
 
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Publishing:
     """Hands records to the broker, and finds another form for what it refuses."""
 
-    codec: Codec
+    codec: Renderer
     publisher: EventPublisher
-    telemetry: Telemetry
+    telemetry: RefusalLog
 
     async def publish(
         self,

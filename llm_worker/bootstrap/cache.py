@@ -38,6 +38,7 @@ class Memory:
     verdicts: VerdictCache
     local_verdicts: LocalVerdicts
     link: RedisLink | None = None
+    outbox: Outbox | None = None
     presence: Presence | None = None
 
     async def keep_present(self) -> None:
@@ -102,6 +103,7 @@ def build_memory(
         ),
         local_verdicts=verdicts,
         link=link,
+        outbox=outbox,
         presence=presence,
     )
 

@@ -9,39 +9,30 @@ from llm_worker.application.backoff import Backoff
 from llm_worker.application.bell import Bell
 from llm_worker.application.buyer import Buyer
 from llm_worker.application.orchestrator import Orchestrator
-from llm_worker.application.ports import NoBudget
 from llm_worker.application.prober import Prober
 from llm_worker.application.purchases import Purchases
 from llm_worker.application.switchboard import Switchboard
+from llm_worker.bootstrap.breaker import new_breaker
 from llm_worker.bootstrap.providers import (
-    build_providers,
     limits_of,
     own_settings,
 )
 from llm_worker.bootstrap.routing import build_routes
-from llm_worker.domain.breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from llm_worker.adapters.clock import SystemClock
     from llm_worker.adapters.kafka.app import DeliveryApp
-    from llm_worker.adapters.telemetry.events import WorkerTelemetry
-    from llm_worker.application.ports import VerdictCache
-    from llm_worker.application.slots import RunningSlots
+    from llm_worker.application.ports import Budget
+    from llm_worker.bootstrap.worker_parts import WorkerParts
     from llm_worker.settings import Settings
 
 
 def build_orchestrator(
-    settings: Settings,
-    app: DeliveryApp,
-    slots: RunningSlots,
-    verdicts: VerdictCache,
-    clock: SystemClock,
-    telemetry: WorkerTelemetry,
+    settings: Settings, app: DeliveryApp, parts: WorkerParts, budget: Budget
 ) -> Orchestrator:
     """Wire what resolves requests. Nothing is opened before the first call."""
-    providers = build_providers(settings, clock)
+    providers, clock, telemetry = parts.providers, parts.clock, parts.telemetry
     board = Switchboard(
         providers=providers,
         limits={name: limits_of(settings, name) for name in providers},
@@ -50,13 +41,12 @@ def build_orchestrator(
         clock=clock,
         telemetry=telemetry,
     )
-    budget = NoBudget()
     return Orchestrator(
         routes=build_routes(settings, providers),
         board=board,
         attempts_at_most=settings.retry.attempts,
         backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),
-        slots=slots,
+        slots=parts.slots,
         buyer=Buyer(
             providers=providers,
             board=board,
@@ -67,8 +57,7 @@ def build_orchestrator(
             clock=clock,
             telemetry=telemetry,
         ),
-        purchases=Purchases(cache=verdicts, bell=Bell()),
-        budget=budget,
+        purchases=Purchases(cache=parts.memory.verdicts, bell=Bell()),
         clock=clock,
         telemetry=telemetry,
     )
@@ -91,11 +80,3 @@ def probing(
             await prober.probe_all()
 
     return probe_for_ever
-
-
-def new_breaker(settings: Settings) -> CircuitBreaker:
-    """Make a circuit breaker, closed."""
-    return CircuitBreaker(
-        failure_threshold=settings.breaker.failure_threshold,
-        recovery_timeout_s=settings.breaker.recovery_timeout_s,
-    )

@@ -15,13 +15,12 @@ from llm_worker.domain.health import Facts, ProviderFacts, judge
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llm_worker.adapters.cache.budget import HardBudget
     from llm_worker.adapters.kafka.inflight import InFlight
     from llm_worker.adapters.kafka.state import WorkerState
-    from llm_worker.adapters.telemetry.metrics import Metrics, Readings
-    from llm_worker.application.slots import RunningSlots
+    from llm_worker.adapters.telemetry.metrics import Readings
     from llm_worker.application.switchboard import Switchboard
-    from llm_worker.bootstrap.cache import Memory
-    from llm_worker.domain.breaker import CircuitBreaker
+    from llm_worker.bootstrap.worker_parts import WorkerParts
     from llm_worker.domain.health import Health
     from llm_worker.domain.provider_view import ProviderView
     from llm_worker.settings import Settings
@@ -39,12 +38,10 @@ class WorkerProbe:
 
     state: WorkerState
     in_flight: InFlight
-    slots: RunningSlots
-    breaker: CircuitBreaker
+    parts: WorkerParts
     board: Switchboard
-    memory: Memory
+    budget: HardBudget
     left_out: Mapping[ProviderName, ProviderFacts]
-    metrics_registry: Metrics
     environment: str
 
     def health(self) -> Health:
@@ -56,7 +53,7 @@ class WorkerProbe:
                 loop_lag_s=self.state.loop_lag_s,
                 kafka=self.state.kafka(),
                 providers={name.value: facts for name, facts in self._provider_facts().items()},
-                cache=self.memory.facts(),
+                cache=self.parts.memory.facts(),
             )
         )
 
@@ -66,7 +63,7 @@ class WorkerProbe:
 
     def metrics(self) -> bytes:
         """Render all metrics in Prometheus' text format."""
-        return self.metrics_registry.render(self._readings())
+        return self.parts.metrics.render(self._readings())
 
     def _provider_facts(self) -> dict[ProviderName, ProviderFacts]:
         live = {
@@ -80,7 +77,9 @@ class WorkerProbe:
     def _readings(self) -> Readings:
         views = self.providers()
         return {
-            catalog.RUNNING_CALLS: {(lane,): float(self.slots.running(lane)) for lane in Lane},
+            catalog.RUNNING_CALLS: {
+                (lane,): float(self.parts.slots.running(lane)) for lane in Lane
+            },
             catalog.WINDOW: {(lane,): float(self.in_flight.held(lane)) for lane in Lane},
             catalog.OLDEST_DELIVERY_AGE: {(): self.state.oldest_age_s()},
             catalog.GATE_DEPTH: {(): float(self.in_flight.gate.depth())},
@@ -93,10 +92,11 @@ class WorkerProbe:
             catalog.PROVIDER_WAITING_CALLS: {(v.name,): float(v.waiting) for v in views},
             catalog.PROVIDER_ALLOWED_CALLS: {(v.name,): float(v.allowed) for v in views},
             catalog.PROVIDER_PAUSED: {(v.name,): v.paused_s for v in views},
-            catalog.CACHE_ENTRIES: {(): float(len(self.memory.local_verdicts))},
-            catalog.CACHE_BYTES: {(): float(self.memory.local_verdicts.size_bytes)},
-            catalog.REDIS_AVAILABLE: {(): float(self.memory.facts().redis_available)},
-            catalog.PUBLISHER_BREAKER: {(): _BREAKER_READINGS[self.breaker.state]},
+            catalog.CACHE_ENTRIES: {(): float(len(self.parts.memory.local_verdicts))},
+            catalog.CACHE_BYTES: {(): float(self.parts.memory.local_verdicts.size_bytes)},
+            catalog.REDIS_AVAILABLE: {(): float(self.parts.memory.facts().redis_available)},
+            catalog.BUDGET_RESERVED: {(): float(self.budget.reserved_usd)},
+            catalog.PUBLISHER_BREAKER: {(): _BREAKER_READINGS[self.parts.breaker.state]},
             catalog.LOOP_LAG: {(): self.state.loop_lag_s},
         }
 

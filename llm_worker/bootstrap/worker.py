@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import os
-import threading
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-import faust
 import structlog
-from typing_extensions import override
 
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.agent import consume_lanes
 from llm_worker.adapters.kafka.app import DeliveryApp
 from llm_worker.adapters.kafka.codec import KafkaCodec
 from llm_worker.adapters.kafka.inflight import InFlight
-from llm_worker.adapters.kafka.options import consumer_options, producer_line
-from llm_worker.adapters.kafka.publisher import KafkaPublisher
+from llm_worker.adapters.kafka.options import consumer_options
 from llm_worker.adapters.kafka.reply_topics import KafkaReplyTopics
 from llm_worker.adapters.kafka.state import WorkerState
-from llm_worker.adapters.telemetry.events import WorkerTelemetry
-from llm_worker.adapters.telemetry.logging import setup_logging
-from llm_worker.adapters.telemetry.metrics import Metrics
 from llm_worker.adapters.web.health import health_routes
+from llm_worker.adapters.web.usage import usage_routes
 from llm_worker.application.backpressure import Backpressure
 from llm_worker.application.pipeline import Pipeline
 from llm_worker.application.publishing import Publishing
-from llm_worker.application.slots import RunningSlots
-from llm_worker.bootstrap.cache import build_memory
+from llm_worker.bootstrap.budget import build_budget
 from llm_worker.bootstrap.cache_checks import cache_faults
-from llm_worker.bootstrap.connection import catalog, kafka_options
-from llm_worker.bootstrap.orchestrator import build_orchestrator, new_breaker, probing
+from llm_worker.bootstrap.connection import kafka_options
+from llm_worker.bootstrap.orchestrator import build_orchestrator, probing
 from llm_worker.bootstrap.probe import WorkerProbe, left_out_providers
+from llm_worker.bootstrap.process import persistently, run_app
 from llm_worker.bootstrap.routing import provider_warnings, routing_faults
+from llm_worker.bootstrap.spending import share_of
+from llm_worker.bootstrap.worker_parts import build_parts
 from llm_worker.contracts.vocabulary import Lane, TopicName
 from llm_worker.settings import load_settings
 
@@ -43,12 +37,8 @@ if TYPE_CHECKING:
 
     from aiohttp.web import RouteDef
 
-    from llm_worker.adapters.kafka.producers import ProducerLine
     from llm_worker.application.orchestrator import Orchestrator
-    from llm_worker.application.ports import OutcomeStore
-    from llm_worker.bootstrap.cache import Memory
-    from llm_worker.contracts.topics import TopicCatalog
-    from llm_worker.domain.breaker import CircuitBreaker
+    from llm_worker.bootstrap.worker_parts import WorkerParts
     from llm_worker.settings import Settings
 
 WINDOW_PER_SLOT = 10
@@ -56,9 +46,6 @@ WINDOW_PER_SLOT = 10
 WINDOW_AT_MOST = 4_000
 """Unacked deliveries whatever the number of calls: one that waits takes about 23 kB."""
 _log = structlog.get_logger(__name__)
-_EXIT_GRACE_S = 45.0
-_EXIT_FORCED = 75
-_COLLECT_AFTER = 20_000
 
 
 def load_worker_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -76,89 +63,53 @@ def load_worker_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 def run_worker(settings: Settings) -> int:
     """Run the worker until SIGTERM or SIGINT; give the exit code."""
-    setup_logging(settings.log.level, settings.log.format)
-    # What was imported lives for ever, and a comparison leaves no cycles: look for them rarely.
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    worker = _Process(
-        build_worker(settings),
-        exit_within_s=settings.drain_s + _EXIT_GRACE_S,
-        loop=loop,
-        quiet=True,
-        override_logging=False,
-        redirect_stdouts=False,
-    )
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as end:
-        return int(end.code or 0)
-
-
-class _Process(faust.Worker):
-    """Faust's worker, whose exit nothing can hold up for ever."""
-
-    def __init__(self, app: DeliveryApp, *, exit_within_s: float, **options: Any) -> None:  # noqa: ANN401 - Faust's
-        self._exit_within_s = exit_within_s
-        super().__init__(app, **options)
-        self.spinner = None  # or it writes terminal codes into our stdout
-
-    @override
-    def _flag_as_shutdown_by_signal(self) -> None:
-        super()._flag_as_shutdown_by_signal()
-        # What is unacked comes again, so a process that hangs in a library may just end.
-        last_resort = threading.Timer(self._exit_within_s, os._exit, (_EXIT_FORCED,))
-        last_resort.daemon = True
-        last_resort.start()
+    return run_app(settings, build_worker, drain_s=settings.drain_s)
 
 
 def build_worker(settings: Settings) -> DeliveryApp:
     """Wire the worker. Nothing is opened before it runs."""
-    clock, topics, metrics = SystemClock(), catalog(settings), Metrics()
-    telemetry = WorkerTelemetry(metrics, clock)
-    slots = RunningSlots(settings.max_in_flight, tuple(Lane))
-    own, breaker = producer_line(kafka_options(settings)), new_breaker(settings)
-    publisher = _publisher(settings, topics, own, breaker, metrics)
+    parts = build_parts(settings)
     app = _app(
         settings,
         drain=lambda is_last: in_flight.drain(settings.drain_s, is_last=is_last),
-        closing=lambda: _close(publisher, orchestrator, memory),
-        routes=lambda: health_routes(probe),
+        closing=lambda: parts.aclose(budget),
+        routes=lambda: (*health_routes(probe), *usage_routes(parts.spending.feed.usage)),
     )
-    memory = build_memory(settings, clock, telemetry, metrics)
-    orchestrator = build_orchestrator(settings, app, slots, memory.verdicts, clock, telemetry)
-    pipeline = _pipeline(settings, topics, orchestrator, own, publisher, memory.outcomes)
+    budget = build_budget(settings, parts, share=lambda: share_of(app, parts.topics))
+    orchestrator = build_orchestrator(settings, app, parts, budget)
     in_flight = InFlight(
-        work=pipeline,
+        work=_pipeline(settings, parts, orchestrator),
         acks=app,
         window=max(
             settings.max_in_flight, min(settings.max_in_flight * WINDOW_PER_SLOT, WINDOW_AT_MOST)
         ),
-        clock=clock,
-        telemetry=telemetry,
+        clock=parts.clock,
+        telemetry=parts.telemetry,
     )
     backpressure = Backpressure(
-        board=orchestrator.board, patience_s=settings.request_deadline_s / 2, clock=clock
+        board=orchestrator.board, patience_s=settings.request_deadline_s / 2, clock=parts.clock
     )
-
-    state = _state(settings, app, in_flight, publisher, topics, orchestrator, backpressure)
+    state = _state(settings, parts, app, in_flight, backpressure)
     probe = WorkerProbe(
         state=state,
         in_flight=in_flight,
-        slots=slots,
-        breaker=breaker,
+        parts=parts,
         board=orchestrator.board,
-        memory=memory,
+        budget=budget,
         left_out=left_out_providers(settings),
-        metrics_registry=metrics,
         environment=settings.environment,
     )
     consume_lanes(
-        app, topics=topics, in_flight=in_flight, may_pull=_may_pull(publisher, backpressure)
+        app, topics=parts.topics, in_flight=in_flight, may_pull=_may_pull(parts, backpressure)
     )
     app.on_partitions_assigned.connect(in_flight.reopen)
-    for task in (state.watch, memory.keep_present, *_probing(settings, app, orchestrator)):
+    followers = (partial(persistently, app, follow) for follow in parts.spending.followed)
+    for task in (
+        state.watch,
+        parts.memory.keep_present,
+        *followers,
+        *_probing(settings, app, orchestrator),
+    ):
         app.task(task)
     for words in provider_warnings(settings):
         _log.warning("provider_left_out", why=words)
@@ -170,23 +121,6 @@ def _probing(
 ) -> list[Callable[[], Awaitable[None]]]:
     interval_s = settings.health.probe_interval_s
     return [probing(app, orchestrator, interval_s)] if interval_s > 0 else []
-
-
-def _publisher(
-    settings: Settings,
-    topics: TopicCatalog,
-    own: ProducerLine,
-    breaker: CircuitBreaker,
-    metrics: Metrics,
-) -> KafkaPublisher:
-    return KafkaPublisher(
-        own=own,
-        foreign=producer_line(kafka_options(settings)),
-        breaker=breaker,
-        clock=SystemClock(),
-        limits=topics.limits_on_broker(),
-        on_retry=metrics.publish_retried,
-    )
 
 
 def _app(
@@ -211,53 +145,37 @@ def _app(
     )
 
 
-def _may_pull(
-    publisher: KafkaPublisher, backpressure: Backpressure
-) -> Callable[[Lane], Awaitable[None]]:
+def _may_pull(parts: WorkerParts, backpressure: Backpressure) -> Callable[[Lane], Awaitable[None]]:
     async def until(lane: Lane) -> None:
-        await publisher.ready()
+        await parts.spending.until_read()
+        await parts.publisher.ready()
         await backpressure.until_room(lane)
 
     return until
 
 
-def _state(  # noqa: PLR0913, PLR0917 - it reads every moving part
+def _state(
     settings: Settings,
+    parts: WorkerParts,
     app: DeliveryApp,
     in_flight: InFlight,
-    publisher: KafkaPublisher,
-    topics: TopicCatalog,
-    orchestrator: Orchestrator,
     backpressure: Backpressure,
 ) -> WorkerState:
     return WorkerState(
         app=app,
-        topics=topics,
+        topics=parts.topics,
         in_flight=in_flight,
-        slots=orchestrator.slots,
+        slots=parts.slots,
         is_overloaded=backpressure.is_overloaded,
-        publisher=publisher,
-        clock=SystemClock(),
+        publisher=parts.publisher,
+        clock=parts.clock,
         request_deadline_s=settings.request_deadline_s,
         session_timeout_s=settings.kafka.session_timeout_s,
     )
 
 
-async def _close(publisher: KafkaPublisher, orchestrator: Orchestrator, memory: Memory) -> None:
-    await publisher.stop()
-    await memory.aclose()
-    await asyncio.gather(*(each.aclose() for each in orchestrator.board.providers.values()))
-
-
-def _pipeline(
-    settings: Settings,
-    topics: TopicCatalog,
-    orchestrator: Orchestrator,
-    own: ProducerLine,
-    publisher: KafkaPublisher,
-    outcomes: OutcomeStore,
-) -> Pipeline:
-    clock, telemetry = orchestrator.clock, orchestrator.telemetry
+def _pipeline(settings: Settings, parts: WorkerParts, orchestrator: Orchestrator) -> Pipeline:
+    topics, clock, telemetry = parts.topics, parts.clock, parts.telemetry
     default_reply_topic = topics.on_broker(TopicName.COMPARISON_RESULT)
     codec = KafkaCodec(
         topics=topics,
@@ -268,12 +186,12 @@ def _pipeline(
     return Pipeline(
         codec=codec,
         orchestrator=orchestrator,
-        outcomes=outcomes,
-        publishing=Publishing(codec=codec, publisher=publisher, telemetry=telemetry),
+        outcomes=parts.memory.outcomes,
+        publishing=Publishing(codec=codec, publisher=parts.publisher, telemetry=telemetry),
         reply_topics=KafkaReplyTopics(
             patterns=settings.callback_patterns,
             forbidden=topics.names_on_broker().keys() - {default_reply_topic},
-            list_topics=own.topics,
+            list_topics=parts.producers.topics,
             clock=clock,
         ),
         clock=clock,

@@ -24,16 +24,19 @@ err = Console(stderr=True, highlight=False)
 """Everything else, to stderr."""
 
 COMMANDS = {
+    "accountant": ("llm_worker.cli.processes", "Add up costs; publish totals and alerts."),
     "cache": ("llm_worker.cli.cache", "Show what the cache holds; fill it; clear it."),
     "compare": ("llm_worker.cli.compare", "Compare two essays, through Kafka."),
+    "config": ("llm_worker.cli.config", "Show what can be changed at run time; change it."),
     "demo": ("llm_worker.cli.demo", "Rank twelve sample essays on an embedded Kafka."),
-    "dev": ("llm_worker.cli.processes", "Run broker, cache and worker on this machine."),
+    "dev": ("llm_worker.cli.processes", "Run broker, cache, worker and accountant here."),
     "doctor": ("llm_worker.cli.doctor", "Check everything the worker needs; say what to do."),
     "providers": ("llm_worker.cli.providers", "Show providers, models and prices; test one."),
     "schemas": ("llm_worker.cli.schemas", "Export the events' JSON Schemas, or check them."),
     "submit": ("llm_worker.cli.submit", "Send many requests from a file of JSON Lines."),
     "tail": ("llm_worker.cli.tail", "Follow events as they come."),
     "topics": ("llm_worker.cli.topics", "Compare topics.yaml with the cluster; create topics."),
+    "usage": ("llm_worker.cli.usage", "Show what was spent, and by whom; verify the totals."),
     "worker": ("llm_worker.cli.processes", "Consume requests, buy verdicts, publish results."),
 }
 """Each subcommand with the module that defines it under its name, and its line in the help."""
@@ -41,7 +44,7 @@ COMMANDS = {
 # By name, so that the help need not import what could raise them. What else a person can do
 # about it follows the error's own text.
 _EXPECTED = {
-    "llm_worker.settings.loading.SettingsError": (WRONG_USE, "Every setting: docs/settings.md"),
+    "llm_worker.settings.faults.SettingsError": (WRONG_USE, "Every setting: docs/settings.md"),
     "llm_worker.client.errors.ClientError": (FAILED, ""),
     "llm_worker.client.errors.UnreachableError": (
         FAILED,

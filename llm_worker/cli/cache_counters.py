@@ -15,6 +15,8 @@ from llm_worker.domain.cached import CacheTier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llm_worker.adapters.telemetry.metric import Metric
+
     Counters = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
     """The samples, by name and labels."""
 
@@ -52,7 +54,7 @@ def parse_counters(text: str) -> Counters:
 def counted_by_tier(counters: Counters) -> dict[str, dict[str, Any]]:
     """Give what was counted, by tier; what never happened is 0."""
 
-    def of(metric: catalog.Metric, **labels: str) -> float:
+    def of(metric: Metric, **labels: str) -> float:
         return counters.get((metric.name, frozenset(labels.items())), 0.0)
 
     def lookups(tier: CacheTier) -> dict[str, Any]:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from llm_worker.application.warming import Sought
     from llm_worker.bootstrap import Settings
     from llm_worker.cli.cache_shelf import Shelf
-    from llm_worker.client.history import PlacedRecord
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.domain.cached import CachedVerdict
+    from llm_worker.domain.delivery import PlacedRecord
 
 _Result = EventEnvelope[LLMComparisonResultV1]
 

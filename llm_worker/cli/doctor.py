@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.markup import escape
@@ -21,19 +21,25 @@ from llm_worker.bootstrap.cache import redis_address
 from llm_worker.bootstrap.cache_checks import cache_faults
 from llm_worker.bootstrap.providers import build_provider, usable_providers
 from llm_worker.bootstrap.routing import provider_warnings, routing_faults
+from llm_worker.bootstrap.spend_lag import measure_lag
 from llm_worker.cli.app import FAILED, out
+from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.client.errors import ClientError
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from llm_worker.adapters.kafka.topic_state import TopicState
     from llm_worker.application.ports import Clock, Provider
     from llm_worker.bootstrap import Settings
+    from llm_worker.bootstrap.spend_lag import SpendLag
+    from llm_worker.contracts.topics import TopicCatalog
 
 _CACHE_TIMEOUT_S: Final = 3.0
 _PROBE_LIMIT_S: Final = 10.0
+_LAG_LIMIT_S: Final = 10.0
 _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 
 
@@ -57,7 +63,7 @@ class Finding:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
 def doctor(*, as_json: bool) -> None:
-    """Check broker, topics, rights, providers and their keys, Redis and clock; say what to do.
+    """Check broker, topics, rights, spend, providers, keys, Redis and clock; say what to do.
 
     Sends nothing into any topic, and nothing that a provider bills. Exits 1 if there is a fault; a
     warning is none.
@@ -88,7 +94,8 @@ async def _examine_kafka(settings: Settings) -> list[Finding]:
     except ClusterError as error:
         return [Finding(check="broker", level=Level.FAULT, words=str(error))]
     reached = Finding(check="broker", level=Level.OK, words="answers")
-    return [reached, *topic_findings(states), *right_findings(states)]
+    spend = await _examine_spend(options, catalog)
+    return [reached, *topic_findings(states), *right_findings(states), *spend]
 
 
 def topic_findings(states: Sequence[TopicState]) -> list[Finding]:
@@ -125,6 +132,25 @@ def right_findings(states: Sequence[TopicState]) -> list[Finding]:
         denied.append(Finding(check="rights", level=Level.WARNING, words=words))
     granted = Finding(check="rights", level=Level.OK, words="requests can be read, events written")
     return denied or [granted]
+
+
+async def _examine_spend(options: Mapping[str, Any], catalog: TopicCatalog) -> list[Finding]:
+    silence_kafka_logs()
+    try:
+        async with asyncio.timeout(_LAG_LIMIT_S):
+            lag = await measure_lag(options, catalog)
+    except (ClientError, TimeoutError):
+        return []  # what is missing there, other checks have told
+    return [lag_finding(lag)]
+
+
+def lag_finding(lag: SpendLag) -> Finding:
+    """Judge whether costs are added up."""
+    complaint = lag.complaint()
+    if complaint is not None:
+        return Finding(check="spend", level=Level.WARNING, words=complaint)
+    words = "nothing to add up yet" if lag.newest_event is None else "added up"
+    return Finding(check="spend", level=Level.OK, words=words)
 
 
 async def _examine_providers(settings: Settings, clock: Clock) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The long-running processes: `llm-worker worker` and `llm-worker dev`."""
+"""The long-running processes: `llm-worker worker`, `accountant` and `dev`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def worker() -> None:
 
 
 @click.command()
+def accountant() -> None:
+    """Add up what is spent, publish totals, analytics and cost alerts.
+
+    One is enough, and a second one stands by. SIGTERM ends it once its batch is done.
+    """
+    from llm_worker.bootstrap import accountant as built  # noqa: PLC0415 - dev does without Faust
+
+    raise SystemExit(built.run_accountant(bootstrap.load_settings()))
+
+
+@click.command()
 @click.option(
     "--kafka-port", type=_PORT, default=9092, show_default=True, help="Port of the broker."
 )
@@ -52,7 +63,7 @@ def worker() -> None:
     "to fail.",
 )
 def dev(*, kafka_port: int, web_port: int, with_fakes: bool) -> None:
-    """Run broker, cache and worker on this machine.
+    """Run broker, cache, worker and accountant on this machine.
 
     The mock judges unless a provider's key is set. Nothing has to be installed beside
     `llm-worker[dev]`. Records live as long as the command: Ctrl-C ends everything.
@@ -85,6 +96,7 @@ def _run_stack(settings: Settings, *, kafka_port: int, web_port: int, with_fakes
                 inherit_environment=True,
                 kafka_port=kafka_port,
                 web_port=web_port,
+                with_accountant=True,
                 report=err.print,
             )
         )
@@ -123,11 +135,13 @@ def _welcome(stack: LocalStack, settings: Settings) -> str:
         Kafka      {stack.bootstrap_servers}
         health     {stack.web_url}/healthz
         metrics    {stack.web_url}/metrics
+        spend      {stack.accountant_url}/api/v1/usage
         log        {stack.worker_log}
 
         In another terminal:
           {command} compare A.txt B.txt
           {command} tail comparison_result
+          {command} usage
           {command} topics check
 
         Ctrl-C ends everything.""")

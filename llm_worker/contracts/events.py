@@ -10,7 +10,7 @@ from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from llm_worker.contracts.envelope import UtcDatetime, WireModel
 from llm_worker.contracts.result import TokenUsage
-from llm_worker.contracts.vocabulary import AlertType, FailureType, ProviderName
+from llm_worker.contracts.vocabulary import AlertType, FailureType, ProviderName, TopicName
 
 UsdNumber = Annotated[
     Decimal,
@@ -58,8 +58,8 @@ class LLMRequestCompletedV1(WireModel):
     token_usage: TokenUsage
     cost_estimate: UsdNumber = Field(description="USD, all attempts of the request.")
     metadata: dict[str, Any] = Field(
-        description="cached, model, attempts, request_id; circuit_breaker_closed true when a "
-        "probe closed a breaker."
+        description="cached, model, attempts, cost_known, request_id, organization_id, user_id, "
+        "lane; circuit_breaker_closed true when a probe closed a breaker."
     )
 
 
@@ -130,12 +130,16 @@ class LLMCostTrackingV1(WireModel):
 class ProviderStats(WireModel):
     """One provider's part of a window."""
 
-    requests: int = Field(ge=0)
-    failures: int = Field(ge=0)
-    tokens: int = Field(ge=0)
-    cost: UsdNumber = Field(description="USD.")
-    p50_response_ms: float | None = None
-    p95_response_ms: float | None = None
+    requests: int = Field(ge=0, description="Requests that it was asked for; without cache hits.")
+    failures: int = Field(ge=0, description="Attempts at it that failed.")
+    tokens: int = Field(ge=0, description="All kinds together.")
+    cost: UsdNumber = Field(description="USD; attempts of unknown cost count 0.")
+    p50_response_ms: float | None = Field(
+        default=None, description="Median time of its verdicts; null without one."
+    )
+    p95_response_ms: float | None = Field(
+        default=None, description="Time that 95 % of its verdicts did not exceed."
+    )
 
 
 class LLMUsageAnalyticsV1(WireModel):
@@ -150,7 +154,11 @@ class LLMUsageAnalyticsV1(WireModel):
     total_tokens: TokenCounts = Field(description="Tokens by kind.")
     total_cost: UsdNumber = Field(description="USD; attempts of unknown cost count 0.")
     average_response_time_ms: float = Field(ge=0)
-    metadata: dict[str, Any] = Field(default_factory=dict, description="cache_hit_rate.")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict,
+        description="cache_hit_rate, 0 to 1; unknown_costs, attempts whose cost is unknown; "
+        "next_offsets, the first record of each source partition that is in a later window.",
+    )
 
 
 class LLMCostAlertV1(WireModel):
@@ -159,15 +167,22 @@ class LLMCostAlertV1(WireModel):
     alert_type: AlertType
     provider: ProviderName | None = Field(default=None, description="Null: all providers.")
     current_cost: UsdNumber = Field(description="USD spent in the period.")
-    threshold: UsdNumber = Field(description="USD.")
+    threshold: UsdNumber = Field(description="USD that were reached.")
     period: str = Field(description="Day 2026-11-23 or month 2026-11, UTC.")
-    metadata: dict[str, Any] = Field(description="scope, organization_id, share.")
+    metadata: dict[str, Any] = Field(
+        description="scope, organization_id, share (1 is the whole limit; null for a spike)."
+    )
 
 
 class SpendScope(WireModel):
-    """Whose spend it is; null stands for all."""
+    """Whose spend it is; null stands for all.
 
-    organization_id: str | None = None
+    Scopes without any null are disjoint and complete: together they are everything.
+    """
+
+    organization_id: str | None = Field(
+        default=None, description="Empty: of requests that name no organisation."
+    )
     provider: ProviderName | None = None
     model: str | None = None
     lane: str | None = None
@@ -178,10 +193,15 @@ class LLMSpendStateV1(WireModel):
 
     scope: SpendScope
     period: str = Field(description="Day 2026-11-23 or month 2026-11, UTC.")
+    source: TopicName = Field(
+        default=TopicName.COST_TRACKING,
+        description="Logical name of the topic that was added up: cost_tracking (money, tokens, "
+        "cache hits) or request_completed (requests, failures). Add both for the whole.",
+    )
     partition: int = Field(ge=0, description="Of the topic that was added up.")
-    requests: int = Field(ge=0)
-    failures: int = Field(ge=0)
-    cache_hits: int = Field(ge=0)
+    requests: int = Field(ge=0, description="Requests that were answered, with or without verdict.")
+    failures: int = Field(ge=0, description="Those of them without a verdict.")
+    cache_hits: int = Field(ge=0, description="Requests that were answered without a purchase.")
     tokens: TokenCounts = Field(description="Tokens by kind.")
     cost_usd: UsdText = Field(description="Known costs, exact.")
     unknown_costs: int = Field(ge=0, description="Attempts whose cost is unknown.")

@@ -1,4 +1,4 @@
-"""A whole installation on this machine: embedded broker, topics, and a worker as a child."""
+"""A whole installation on this machine: embedded broker, topics, worker and accountant."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _LOG_LINES_IN_ERROR = 15
 
 
 class LocalStack:
-    """Broker, topics and a worker, for as long as the context lasts. Its methods block.
+    """Broker, topics and our processes, for as long as the context lasts. Its methods block.
 
     They block so that Ctrl-C interrupts them at any moment; enter it outside of an event loop.
-    Neither broker nor worker outlives this process, whichever way it ends.
+    Nothing of it outlives this process, whichever way it ends.
 
     Entering raises `EmbeddedServerError`, with the end of a log, if something does not come up,
     and `ClusterError` if the topics cannot be created; nothing runs then.
@@ -44,6 +44,7 @@ class LocalStack:
         inherit_environment: Whether the worker also sees the environment of this process.
         kafka_port: A free one if not given.
         web_port: Of the worker's health pages; a free one if not given.
+        with_accountant: Whether spend is added up too.
         report: Told what is going on, a line at a time.
     """
 
@@ -56,6 +57,7 @@ class LocalStack:
         inherit_environment: bool,
         kafka_port: int | None = None,
         web_port: int | None = None,
+        with_accountant: bool = False,
         report: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._directory = directory.absolute()
@@ -63,6 +65,7 @@ class LocalStack:
         self._environment = environment
         self._inherit_environment = inherit_environment
         self._web_port = web_port or free_ports(1)[0]
+        self._accountant_port = free_ports(1)[0] if with_accountant else None
         self._report = report
         self._kafka = EmbeddedKafka(directory, port=kafka_port, report=report)
         self._running = ExitStack()
@@ -83,6 +86,12 @@ class LocalStack:
         return f"http://127.0.0.1:{self._web_port}"
 
     @property
+    def accountant_url(self) -> str | None:
+        """Where the accountant answers HTTP, without a slash at the end; None without one."""
+        port = self._accountant_port
+        return None if port is None else f"http://127.0.0.1:{port}"
+
+    @property
     def worker_log(self) -> Path:
         """What the worker logs."""
         return self._directory / "worker.log"
@@ -95,8 +104,13 @@ class LocalStack:
             asyncio.run(create_topics(self.kafka_options, self._catalog, replication_factor=1))
             self._report("starting the worker")
             require_free(self._web_port)
-            worker = LeashedProcess(self._worker_command(), log=self.worker_log)
+            worker = LeashedProcess(self._command("worker"), log=self.worker_log)
             starting.callback(worker.stop, timeout_s=_DRAIN_TIMEOUT_S)
+            if self._accountant_port is not None:
+                accountant = LeashedProcess(
+                    self._command("accountant"), log=self._directory / "accountant.log"
+                )
+                starting.callback(accountant.stop, timeout_s=_DRAIN_TIMEOUT_S)
             self._wait_until_ready(worker)
             self._running = starting.pop_all()
         return self
@@ -109,11 +123,12 @@ class LocalStack:
     ) -> None:
         self._running.close()
 
-    def _worker_command(self) -> list[str]:
+    def _command(self, name: str) -> list[str]:
         settings = {
             "LLM_WORKER_KAFKA__TOPIC_PREFIX": self._catalog.prefix,
             "LLM_WORKER_WEB__HOST": "127.0.0.1",
             "LLM_WORKER_WEB__PORT": str(self._web_port),
+            "LLM_WORKER_WEB__ACCOUNTANT_PORT": str(self._accountant_port or 0),
             **self._environment,
             "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
             # Given under its other name in an inherited environment, it would contradict.
@@ -121,7 +136,7 @@ class LocalStack:
         }
         clean = [] if self._inherit_environment else ["-i"]
         assignments = [f"{name}={value}" for name, value in settings.items()]
-        return ["/usr/bin/env", *clean, *assignments, sys.executable, "-m", "llm_worker", "worker"]
+        return ["/usr/bin/env", *clean, *assignments, sys.executable, "-m", "llm_worker", name]
 
     def _wait_until_ready(self, worker: LeashedProcess) -> None:
         deadline_s = time.monotonic() + _READY_TIMEOUT_S

@@ -15,21 +15,37 @@ Header = tuple[str, bytes | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Delivery:
-    """One record of a request topic, in the hands of one worker.
+class PulledRecord:
+    """One record as it lies on its topic; two pulls of it are two, compared by identity."""
 
-    `generation` is the consumer group's at the pull; `received_s` is monotonic.
-    Two deliveries of one record are two deliveries: compared by identity.
-    """
-
-    lane: Lane
     topic: str
     partition: int
     offset: int
-    generation: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlacedRecord(PulledRecord):
+    """A record with its own time, in milliseconds since 1970.
+
+    `generation` is the consumer group's at the pull; 0 where no group pulled it.
+    """
+
+    at_ms: int
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Delivery(PulledRecord):
+    """One record of a request topic, in the hands of one worker.
+
+    `generation` is the consumer group's at the pull; `received_s` is monotonic.
+    """
+
+    lane: Lane
+    generation: int
     received_s: float
 
     @property

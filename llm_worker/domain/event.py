@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
     from llm_worker.contracts.envelope import WireModel
     from llm_worker.contracts.vocabulary import TopicName
-    from llm_worker.domain.delivery import Delivery
+    from llm_worker.domain.delivery import PulledRecord
     from llm_worker.domain.errors import WorkerError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event to publish; `reply_topic` None means the topic's own name."""
+    """One event to publish.
+
+    `reply_topic` None means the topic's own name, `key` None the correlation id.
+    """
 
     topic: TopicName
     event_id: UUID
@@ -27,13 +30,14 @@ class Event:
     data: WireModel
     trace: dict[str, str]
     reply_topic: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A delivery to set aside as it came, with the reason."""
+    """A record to set aside as it came, with the reason."""
 
-    delivery: Delivery
+    delivery: PulledRecord
     error: WorkerError
     attempts: int
     spent_usd: Decimal | None

@@ -153,6 +153,9 @@ def _completed_event(outcome: Completed | Failed) -> Event:
             "attempts": len(outcome.attempts),
             "cost_known": total_cost(billings) is not None,
             "request_id": str(request.request_id),
+            "organization_id": request.asked.organization_id,
+            "user_id": request.asked.user_id,
+            "lane": request.delivery.lane,
             **({"circuit_breaker_closed": True} if _closed_a_breaker(outcome) else {}),
         },
     )

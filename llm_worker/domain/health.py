@@ -69,13 +69,15 @@ class ProviderFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that health is judged from."""
+    """All that health is judged from; who `may_stand_by` is ready without a partition."""
 
+    service: str = "llm-worker"
     version: str
     environment: str
     loop_lag_s: float
     kafka: KafkaFacts
-    providers: Mapping[str, ProviderFacts]
+    providers: Mapping[str, ProviderFacts] = field(default_factory=dict)
+    may_stand_by: bool = False
     cache: CacheFacts = field(default_factory=CacheFacts)
 
 
@@ -108,8 +110,9 @@ def judge(facts: Facts) -> Health:
     if failures:
         status = HealthStatus.UNHEALTHY
     return Health(
+        service=facts.service,
         status=status,
-        not_ready_because=tuple(_hindrances(facts.kafka)),
+        not_ready_because=tuple(_hindrances(facts)),
         warnings=failures + troubles,
         facts=facts,
     )
@@ -123,7 +126,7 @@ def _failures(facts: Facts) -> Iterator[str]:
         yield f"no Kafka broker has answered for {kafka.last_broker_contact_age_s:.0f} s"
     if kafka.oldest_delivery_overdue_s >= STUCK_S:
         yield f"a request is stuck, {kafka.oldest_delivery_overdue_s:.0f} s past its deadline"
-    if not any(provider.is_usable for provider in facts.providers.values()):
+    if facts.providers and not any(provider.is_usable for provider in facts.providers.values()):
         yield "no provider can be called"
 
 
@@ -144,10 +147,11 @@ def _troubles(facts: Facts) -> Iterator[str]:
         yield f"the event loop is {facts.loop_lag_s:.1f} s late"
 
 
-def _hindrances(kafka: KafkaFacts) -> Iterator[str]:
+def _hindrances(facts: Facts) -> Iterator[str]:
+    kafka = facts.kafka
     if kafka.draining:
-        yield "draining: the worker is stopping"
+        yield "draining: the process is stopping"
     if kafka.rebalancing:
         yield "the consumer group is rebalancing"
-    if kafka.assigned_partitions == 0:
+    if kafka.assigned_partitions == 0 and not facts.may_stand_by:
         yield "no partition is assigned"

@@ -51,6 +51,7 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (Consumer.ack, "self message", "the only ack: a noack stream never calls it"),
     (Consumer.force_commit, "self topics start_new_transaction", "the only commit"),
     (Consumer.wait_empty, "self", "called by the drain"),
+    (Consumer.wait_first, "self coros timeout", "how a record is handed to the conductor"),
     (Consumer._add_gap, "self tp offset_from offset_to", "Faust's arithmetic, bypassed"),
     (Consumer.on_partitions_assigned, "self assigned generation_id", "begins a generation"),
     (driver.Consumer._new_consumer_thread, "self", "makes the thread"),
@@ -63,7 +64,7 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
         "self assigned generation_id",
         "called by the coordinator when it has joined",
     ),
-    # bootstrap/worker.py
+    # bootstrap/process.py
     (faust.Worker._flag_as_shutdown_by_signal, "self", "called by every signal that ends us"),
 ]
 

@@ -110,6 +110,19 @@ async def test_free_failures_leave_nothing_paid(two: tuple[Process, Process]) ->
     assert (left.attempt, left.records, left.is_paid) == (None, _told(1), False)
 
 
+async def test_note_that_is_taken_back_leaves_nothing(two: tuple[Process, Process]) -> None:
+    one, other = two
+    request = request_of()
+    claim = await claim_at(one, request)
+    await one.outcomes.begins(claim, _ATTEMPT)
+    one.outcomes.ended(claim, (), is_paid=False)
+    await sent(one)
+    fields = await one.link.command("HKEYS", f"{one.prefix}request:{request.request_id}")
+    assert not [name for name in fields if name.startswith(b"told:")]
+    await die(one)
+    assert (await claim_at(other, request)).left_behind == NOTHING_LEFT
+
+
 async def test_first_outcome_wins(two: tuple[Process, Process]) -> None:
     one, other = two
     request = request_of()

@@ -115,7 +115,6 @@ class Core:
             backoff=Backoff(base_s=0.5, longest_s=20),
             slots=self.slots,
             purchases=Purchases(cache=self.cache, bell=Bell()),
-            budget=self.budget,
             clock=self.clock,
             telemetry=self.telemetry,
         )

@@ -17,7 +17,8 @@ from llm_worker.domain.errors import OverBudgetError, ProviderTimeoutError
 from llm_worker.domain.verdict import Billing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from uuid import UUID
 
     from llm_worker.application.ports import Refusal, Sending
     from llm_worker.domain.breaker import BreakerState
@@ -166,7 +167,7 @@ class FakeProvider:
 class FakeOwnership:
     is_ours: bool = True
 
-    async def holds(self, _delivery: Delivery) -> bool:
+    async def holds(self, _record: object) -> bool:
         return self.is_ours
 
 
@@ -223,11 +224,13 @@ class RecordingLog:
     defect: Exception | None = None
     takes_s: float = 0.0
 
-    async def begins(self, attempt: Attempt) -> bool:
+    async def begins(self, attempt: Attempt, permission: Awaitable[None]) -> bool:
         if self.defect is not None:
             raise self.defect
         if self.takes_s:
             await asyncio.sleep(self.takes_s)
+        if self.lets_begin:
+            await permission
         self.begun.append(attempt)
         return self.lets_begin
 
@@ -237,20 +240,47 @@ class RecordingLog:
 
 @dataclass(slots=True)
 class FakeBudget:
+    """Grants, unless a test says otherwise: `refuse` gives what the permission raises, if anything.
+
+    `refuse_at_once` gives what is raised before there is a permission.
+    """
+
     is_spent: bool = False
+    refuse: Callable[[Attempt], BaseException | None] = lambda _attempt: None
+    refuse_at_once: Callable[[Attempt], Exception | None] = lambda _attempt: None
     defect: Exception | None = None
     reserved: list[ComparisonRequest] = field(default_factory=list)
+    granted: list[UUID] = field(default_factory=list)
     settled: list[Billing | None] = field(default_factory=list)
+    settled_ids: list[UUID] = field(default_factory=list)
 
-    async def reserve(self, request: ComparisonRequest, _target: Target, /) -> None:
-        if self.is_spent:
-            raise OverBudgetError("the daily budget is spent; raise LLM_WORKER_BUDGET__DAILY_USD")
+    def reserve(self, request: ComparisonRequest, attempt: Attempt, /) -> Awaitable[None]:
+        refusal = self.refuse_at_once(attempt)
+        if refusal is not None:
+            raise refusal
         self.reserved.append(request)
+        return FakePermission(self, attempt)
 
-    async def settle(self, _request: ComparisonRequest, billing: Billing | None, /) -> None:
+    def settle(self, attempt: Attempt, billing: Billing | None, /) -> None:
         if self.defect is not None:
             raise self.defect
         self.settled.append(billing)
+        self.settled_ids.append(attempt.attempt_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FakePermission:
+    budget: FakeBudget
+    attempt: Attempt
+
+    def __await__(self) -> Generator[None, None, None]:
+        if self.budget.is_spent:
+            raise OverBudgetError("the daily budget is spent; raise LLM_WORKER_BUDGET__DAILY_USD")
+        refusal = self.budget.refuse(self.attempt)
+        if refusal is not None:
+            raise refusal
+        self.budget.granted.append(self.attempt.attempt_id)
+        yield from ()
 
 
 @dataclass(slots=True)

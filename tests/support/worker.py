@@ -87,11 +87,11 @@ class Installation:
             ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
             return ends
 
-    async def committed(self) -> dict[TopicPartition, int]:
+    async def committed(self, group: str | None = None) -> dict[TopicPartition, int]:
         admin = AIOKafkaAdminClient(**self.options)
         await admin.start()
         try:
-            offsets = await admin.list_consumer_group_offsets(self.group)
+            offsets = await admin.list_consumer_group_offsets(group or self.group)
             return {tp: mark.offset for tp, mark in offsets.items()}
         finally:
             await admin.close()
@@ -131,7 +131,8 @@ class Installation:
         finally:
             worker.kill()
 
-    def launch(self, **settings: str) -> WorkerProcess:
+    def launch(self, command: str = "worker", **settings: str) -> WorkerProcess:
+        """Start a worker or an accountant; whoever calls ends it."""
         [port] = free_ports(1)
         environment = {
             "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
@@ -142,11 +143,13 @@ class Installation:
             "LLM_WORKER_PROVIDERS__MOCK__ENABLED": "true",
             "LLM_WORKER_PROVIDERS__MOCK__ERROR_RATE": "0",
             "LLM_WORKER_WEB__PORT": str(port),
+            "LLM_WORKER_WEB__ACCOUNTANT_PORT": str(port),
             "LLM_WORKER_LOG__FORMAT": "json",
             **self.settings,
             **settings,
         }
-        return WorkerProcess(port, self.directory / f"worker-{port}.log", environment)
+        log = self.directory / f"{command}-{port}.log"
+        return WorkerProcess(port, log, environment, command)
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -159,9 +162,11 @@ class Installation:
 
 
 class WorkerProcess:
-    """One worker; its log is a file."""
+    """One worker, or accountant; its log is a file."""
 
-    def __init__(self, port: int, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, port: int, log: Path, environment: dict[str, str], command: str = "worker"
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
         inherited = {
@@ -171,8 +176,8 @@ class WorkerProcess:
             and not name.endswith("_API_KEY")  # nobody's shell may let a test buy anything
         }
         with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "llm_worker", "worker"],
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "llm_worker", command],
                 env=inherited | environment,
                 cwd=log.parent,
                 stdout=output,
@@ -213,6 +218,12 @@ class WorkerProcess:
                     if (await self.get(path))[0] == 200:
                         return
                 await asyncio.sleep(0.1)
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         self.process.kill()

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import faust
+from faust.exceptions import ConsumerNotStarted
 from mode.utils.queues import ThrowableQueue
 from typing_extensions import override
 
@@ -13,6 +14,7 @@ from llm_worker.adapters.kafka.consumer import SafeTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from aiohttp.web import RouteDef
     from faust.types import TP, Message
@@ -69,7 +71,8 @@ class DeliveryApp(faust.App):
     """Faust with what it lacks for deliveries that must not be lost.
 
     `drain` is awaited with whether it is the last one, before partitions are given away and
-    before the process stops; `closing` after the last drain.
+    before the process stops; `closing` after the last drain. An agent's queue holds about
+    `buffer` records before their partitions are paused.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class DeliveryApp(faust.App):
         drain: Callable[[bool], Awaitable[None]],
         closing: Callable[[], Awaitable[None]],
         routes: Callable[[], Sequence[RouteDef]],
+        buffer: int = 1024,
         **options: Any,
     ) -> None:
         self._consumer_options = {**consumer_options, "group_id": group}
@@ -95,7 +99,7 @@ class DeliveryApp(faust.App):
             # Or any BROKER_URL or WEB_PORT in somebody's shell would reconfigure it.
             env_prefix="LLM_WORKER_FAUST_",
             broker_commit_interval=1.0,
-            stream_buffer_maxsize=1024,
+            stream_buffer_maxsize=buffer,
             topic_disable_leader=True,
             topic_allow_declare=False,
             table_standby_replicas=0,
@@ -109,6 +113,19 @@ class DeliveryApp(faust.App):
     def has_queued(self) -> bool:
         """Say whether records wait for an agent to pull them."""
         return any(queue.qsize() for queue in self._queues)
+
+    def spans(self) -> Mapping[TP, tuple[int, int]]:
+        """Give each of our partitions' commit, 0 without one, and its end as far as we know."""
+        consumer = cast("SafeConsumer", self.consumer)
+        return {tp: (committed or 0, end) for tp, (committed, end) in consumer.spans().items()}
+
+    def assigned(self) -> AbstractSet[TP]:
+        """Give the partitions that are ours now."""
+        try:
+            assigned: AbstractSet[TP] = self.consumer.assignment()
+        except ConsumerNotStarted:
+            return frozenset()
+        return assigned
 
     def ack(self, message: Message) -> None:
         """Let the consumer commit up to behind the message; called in gate order."""

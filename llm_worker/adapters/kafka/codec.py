@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID  # noqa: TC003 - pydantic reads the annotation of RequestEnvelope
@@ -11,17 +10,16 @@ from uuid import UUID  # noqa: TC003 - pydantic reads the annotation of RequestE
 import orjson
 from pydantic import ValidationError
 
+from llm_worker.adapters.kafka.rendering import EventRenderer
+from llm_worker.adapters.kafka.validation import faults_in_words, parsed
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
-from llm_worker.contracts.vocabulary import TopicName
-from llm_worker.domain.delivery import Record
 from llm_worker.domain.errors import (
     InvalidDeliveryError,
     InvalidPromptError,
     UnreadableError,
     ValidationFailedError,
 )
-from llm_worker.domain.event import DeadLetter, Event
 from llm_worker.domain.outcome import Rejected
 from llm_worker.domain.request import (
     ComparisonRequest,
@@ -30,15 +28,13 @@ from llm_worker.domain.request import (
     id_of_record,
     read_uuid,
 )
-from llm_worker.domain.results import SERVICE
 
 if TYPE_CHECKING:
     from llm_worker.application.ports import Clock
     from llm_worker.contracts.topics import TopicCatalog
-    from llm_worker.domain.delivery import Delivery, Header
+    from llm_worker.domain.delivery import Delivery
     from llm_worker.domain.outcome import Target
 
-_ERRORS_SHOWN = 5
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -48,14 +44,13 @@ class RequestEnvelope(EventEnvelope[LLMComparisonRequestV1]):
     event_id: UUID | None = None  # type: ignore[assignment] # wider than what we publish
 
 
-class KafkaCodec:
+class KafkaCodec(EventRenderer):
     """Decode deliveries and render events. Never raises for what a caller sent."""
 
     def __init__(
         self, *, topics: TopicCatalog, first_target: Target, clock: Clock, longest_s: float
     ) -> None:
-        self._topics = topics
-        self._own_names = topics.names_on_broker()
+        super().__init__(topics)
         self._first_target = first_target
         self._clock = clock
         self._longest_s = longest_s
@@ -65,57 +60,11 @@ class KafkaCodec:
         document: object = None
         data_hash = b""
         try:
-            document = _parse(delivery.value)
+            document = parsed(delivery.value)
             data_hash = _hash(document)
             return self._request(delivery, _validate(document), data_hash)
         except InvalidDeliveryError as error:
             return self._rejection(delivery, document, error, may_echo=bool(data_hash))
-
-    def render(self, event: Event | DeadLetter) -> Record:
-        """Write an event down as the record to publish."""
-        if isinstance(event, DeadLetter):
-            return self._render_dead_letter(event)
-        event_type = self._topics[event.topic].name
-        envelope = {
-            "event_id": event.event_id,
-            "event_type": event_type,
-            "event_timestamp": event.timestamp,
-            "source_service": SERVICE,
-            "schema_version": 1,
-            "correlation_id": event.correlation_id,
-            "data_schema_uri": None,
-            "data": orjson.Fragment(event.data.__pydantic_serializer__.to_json(event.data)),
-            "metadata": event.trace or None,
-        }
-        key = str(event.correlation_id).encode()
-        topic = event.reply_topic or self._topics.on_broker(event.topic)
-        return Record(
-            topic=topic,
-            key=key,
-            # Copied: orjson leaves its buffer's spare room attached, and outcomes are remembered.
-            value=bytes(memoryview(orjson.dumps(envelope, option=orjson.OPT_UTC_Z))),
-            headers=(
-                ("correlation_id", key),
-                ("event_type", event_type.encode()),
-                *((name, value.encode()) for name, value in event.trace.items()),
-            ),
-            is_own=topic in self._own_names,
-        )
-
-    def redirected(self, record: Record) -> Record:
-        """Address a result to the default topic, with header `undeliverable_to`."""
-        return replace(
-            record,
-            topic=self._topics.on_broker(TopicName.COMPARISON_RESULT),
-            headers=(*record.headers, ("undeliverable_to", record.topic.encode())),
-            is_own=True,
-        )
-
-    def without_value(self, record: Record) -> Record:
-        """Drop a dead letter's value, and say so in its headers."""
-        value = record.value or b""
-        said = f"{len(value)} bytes, sha256 {sha256(value).hexdigest()}".encode()
-        return replace(record, value=b"", headers=(*record.headers, ("dlq.value_dropped", said)))
 
     def _request(
         self, delivery: Delivery, envelope: RequestEnvelope, data_hash: bytes
@@ -169,42 +118,6 @@ class KafkaCodec:
             completed_at=self._clock.now(),
         )
 
-    def _render_dead_letter(self, letter: DeadLetter) -> Record:
-        delivery = letter.delivery
-        facts = {
-            "reason": letter.error.message,
-            "error_code": letter.error.code,
-            "topic": delivery.topic,
-            "partition": delivery.partition,
-            "offset": delivery.offset,
-            "time": letter.timestamp.isoformat(),
-            "attempts": letter.attempts,
-            "spent_usd": "unknown" if letter.spent_usd is None else letter.spent_usd,
-        }
-        if delivery.key is None:
-            facts["null_key"] = "true"
-        if delivery.value is None:
-            facts["null_value"] = "true"
-        said: list[Header] = [(f"dlq.{name}", str(fact).encode()) for name, fact in facts.items()]
-        return Record(
-            topic=self._topics.on_broker(TopicName.DEAD_LETTER),
-            key=delivery.key if delivery.key is not None else b"",
-            value=delivery.value,
-            headers=(*delivery.headers, *said),
-        )
-
-
-def _parse(value: bytes | None) -> object:
-    if value is None:
-        raise UnreadableError("the record has no value; send the event as UTF-8 JSON")
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        # The decoder's own message quotes nothing of the document but a position.
-        raise UnreadableError(
-            f"the value is not UTF-8 JSON ({error.msg}); send a JSON object"
-        ) from None
-
 
 def _hash(document: object) -> bytes:
     """Tell two contents apart; what cannot be written back, we could not echo either."""
@@ -221,18 +134,10 @@ def _validate(document: object) -> RequestEnvelope:
     try:
         return RequestEnvelope.model_validate(document)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        said = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'the envelope'}: {_words(fault['msg'])}"
-            for fault in faults[:_ERRORS_SHOWN]
-        )
-        if any(fault["loc"] == ("data", "user_prompt") for fault in faults):
+        said = faults_in_words(error)
+        if any(fault["loc"] == ("data", "user_prompt") for fault in error.errors()):
             raise InvalidPromptError(said) from None
         raise ValidationFailedError(f"{said}; compare with LLMComparisonRequestV1.json") from None
-
-
-def _words(message: str) -> str:
-    return message.removeprefix("Value error, ")
 
 
 def _correlation_id(

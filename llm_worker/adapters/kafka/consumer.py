@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
+from mode.services import WaitResults
 from mode.utils.futures import notify
 from typing_extensions import override
 
@@ -184,6 +185,20 @@ class SafeConsumer(driver.Consumer):
         self._committed.update(marks)
         self._waiting_since_s = monotonic() if self.committable() else None
         return True
+
+    @override
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:
+        """Hand a record to its queue at once.
+
+        Faust makes four tasks a record, to stop waiting for a full queue when the flow is
+        suspended; ours are never full (UnblockedQueue), and the tasks cost as much as the rest.
+        """
+        handing, *others = coros
+        if not asyncio.iscoroutine(handing):
+            return await super().wait_first(*coros, timeout=timeout)
+        for other in others:
+            other.close()
+        return WaitResults([handing], [await handing], self.should_stop)
 
     @override
     async def wait_empty(self) -> None:

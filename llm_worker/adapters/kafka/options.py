@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.partitioner import murmur2
 
@@ -14,14 +15,23 @@ from llm_worker.adapters.kafka.producers import ProducerLine
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+
 _REBALANCE_GRACE_S = 30.0
 _REQUEST_GRACE_S = 10.0
 _DAY_MS = 86_400_000
 _LONGEST_HEARTBEAT_S = 3.0
 
+TOGETHER = RangePartitionAssignor
+"""Gives partitions of one number, of all topics, to one member."""
+
 
 def consumer_options(
-    connection: Mapping[str, Any], *, session_timeout_s: float, drain_s: float
+    connection: Mapping[str, Any],
+    *,
+    session_timeout_s: float,
+    drain_s: float,
+    assignor: type[AbstractPartitionAssignor] = RoundRobinPartitionAssignor,
 ) -> dict[str, Any]:
     """Give the group consumer's options: request timeout > rebalance timeout > drain."""
     rebalance_timeout_s = drain_s + _REBALANCE_GRACE_S
@@ -29,7 +39,7 @@ def consumer_options(
         **connection,
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
-        "partition_assignment_strategy": [RoundRobinPartitionAssignor],
+        "partition_assignment_strategy": [assignor],
         "session_timeout_ms": int(session_timeout_s * 1000),
         "heartbeat_interval_ms": int(min(_LONGEST_HEARTBEAT_S, session_timeout_s / 10) * 1000),
         "rebalance_timeout_ms": int(rebalance_timeout_s * 1000),

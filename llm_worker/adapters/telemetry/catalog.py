@@ -1,23 +1,13 @@
-"""Every metric of the worker, in one list; docs/metrics.md is written from it."""
+"""Every metric of the worker, in one list."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from llm_worker.adapters.telemetry.metric import Metric
 
 Ending = Literal["completed", "failed", "rejected", "replayed", "let_go"]
 """How a delivery ended; replayed: its old events once more; let_go: given back, to come again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One metric: its full name, its meaning with the unit, its labels."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
 
 
 DELIVERIES = Metric(
@@ -120,6 +110,29 @@ REDIS_FAILURES = Metric(
     "script, other.",
     labels=("reason",),
 )
+BUDGET_REFUSALS = Metric(
+    name="llm_worker_budget_refusals_total",
+    kind="counter",
+    help="Attempts that a hard limit refused, by why: over (no room), unpriced (the model has no "
+    "known price).",
+    labels=("reason",),
+)
+BUDGET_WAITS = Metric(
+    name="llm_worker_budget_waits_total",
+    kind="counter",
+    help="Times that an attempt waited, since a hard limit had no room beside the calls under way.",
+)
+BUDGET_UNSHARED = Metric(
+    name="llm_worker_budget_unshared_total",
+    kind="counter",
+    help="Attempts that were judged by this worker's share of a hard limit, since Redis did not "
+    "answer, did not know yet what was spent, or is not set.",
+)
+BUDGET_RESERVED = Metric(
+    name="llm_worker_budget_reserved_usd",
+    kind="gauge",
+    help="US dollars that this worker has set aside under hard limits for its calls under way.",
+)
 CACHE_ENTRIES = Metric(
     name="llm_worker_cache_local_verdicts",
     kind="gauge",
@@ -221,6 +234,10 @@ METRICS = (
     CACHE_EVICTIONS,
     REDIS_SECONDS,
     REDIS_FAILURES,
+    BUDGET_REFUSALS,
+    BUDGET_WAITS,
+    BUDGET_UNSHARED,
+    BUDGET_RESERVED,
     CACHE_ENTRIES,
     CACHE_BYTES,
     REDIS_AVAILABLE,
@@ -237,26 +254,3 @@ METRICS = (
     PUBLISHER_BREAKER,
     LOOP_LAG,
 )
-
-_HEAD = """\
-# Metrics
-
-At `GET /metrics`, in Prometheus' text format. Counters start at 0 with the process. Beside each
-counter and histogram stands a `_created` series, unless `PROMETHEUS_DISABLE_CREATED_SERIES` is set.
-A model beyond the first hundred is counted as `other`.
-
-This page is generated from `llm_worker/adapters/telemetry/catalog.py`.
-
-| metric | kind | labels | meaning |
-|---|---|---|---|
-"""
-
-
-def metrics_table() -> str:
-    """Render docs/metrics.md."""
-    return _HEAD + "".join(map(_row, METRICS))
-
-
-def _row(metric: Metric) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric.labels)
-    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |\n"

@@ -12,6 +12,9 @@ from typing_extensions import override
 from llm_worker.adapters.telemetry.catalog import (
     ATTEMPTS,
     BREAKER_CHANGES,
+    BUDGET_REFUSALS,
+    BUDGET_UNSHARED,
+    BUDGET_WAITS,
     CACHE_EVICTIONS,
     CACHE_LOOKUPS,
     CACHE_SAVINGS,
@@ -26,7 +29,6 @@ from llm_worker.adapters.telemetry.catalog import (
     SUPERSEDED,
     UNKNOWN_COSTS,
     UNSHARED,
-    Metric,
 )
 from llm_worker.contracts.vocabulary import Lane
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from llm_worker.adapters.telemetry.catalog import Ending
+    from llm_worker.adapters.telemetry.metric import Metric
     from llm_worker.contracts.vocabulary import ErrorCode, ProviderName
 
     Readings: TypeAlias = Mapping[Metric, Mapping[tuple[str, ...], float]]
@@ -51,7 +54,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry: Final = CollectorRegistry()
-        self._gauges: Final = _Gauges()
+        self._gauges: Final = Gauges()
         self._registry.register(self._gauges)
         self._deliveries: Final = self._counter(DELIVERIES)
         self._attempts: Final = self._counter(ATTEMPTS)
@@ -68,6 +71,9 @@ class Metrics:
         self._cache_lookups: Final = self._counter(CACHE_LOOKUPS)
         self._cache_savings: Final = self._counter(CACHE_SAVINGS)
         self._cache_evictions: Final = self._counter(CACHE_EVICTIONS).child()
+        self._budget_refusals: Final = self._counter(BUDGET_REFUSALS)
+        self._budget_waits: Final = self._counter(BUDGET_WAITS).child()
+        self._budget_unshared: Final = self._counter(BUDGET_UNSHARED).child()
         self._redis_failures: Final = self._counter(REDIS_FAILURES)
         self._redis_seconds: Final = Histogram(
             REDIS_SECONDS.name,
@@ -138,6 +144,18 @@ class Metrics:
         """Count a verdict that made room for others."""
         self._cache_evictions.inc()
 
+    def budget_refused(self, reason: str) -> None:
+        """Count an attempt that a hard limit refused: over, or unpriced."""
+        self._budget_refusals.child(reason).inc()
+
+    def budget_waited(self) -> None:
+        """Count an attempt that has to wait for room under a hard limit."""
+        self._budget_waits.inc()
+
+    def budget_unshared(self) -> None:
+        """Count an attempt that was judged without asking the others."""
+        self._budget_unshared.inc()
+
     def redis_answered(self, seconds: float, error: str | None) -> None:
         """Observe a round trip to Redis; `error` says in a word why it failed."""
         self._redis_seconds.observe(seconds)
@@ -149,8 +167,8 @@ class Metrics:
         self._gauges.readings = readings
         return generate_latest(self._registry)
 
-    def _counter(self, metric: Metric) -> _Children:
-        return _Children(Counter(metric.name, metric.help, metric.labels, registry=self._registry))
+    def _counter(self, metric: Metric) -> Children:
+        return Children(Counter(metric.name, metric.help, metric.labels, registry=self._registry))
 
     def _bounded(self, model: str) -> str:
         if model in self._models:
@@ -161,7 +179,7 @@ class Metrics:
         return model
 
 
-class _Children:
+class Children:
     """A counter's children by label values, kept because looking one up takes a lock."""
 
     def __init__(self, counter: Counter) -> None:
@@ -169,6 +187,7 @@ class _Children:
         self._known: Final[dict[tuple[str, ...], Counter]] = {}
 
     def child(self, *labels: str) -> Counter:
+        """Give the child of these label values."""
         child = self._known.get(labels)
         if child is None:
             child = self._counter.labels(*labels) if labels else self._counter
@@ -176,7 +195,7 @@ class _Children:
         return child
 
 
-class _Gauges(Collector):
+class Gauges(Collector):
     """Shows the last readings and nothing else: a partition given away leaves no series."""
 
     def __init__(self) -> None:

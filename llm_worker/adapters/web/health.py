@@ -6,14 +6,12 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
 from aiohttp import web
 
+from llm_worker.adapters.web.answers import json_answer
 from llm_worker.domain.health import HealthStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_worker.domain.health import Health
 
 _PROMETHEUS_TEXT = "text/plain; version=1.0.0; charset=utf-8"
@@ -38,17 +36,19 @@ def health_routes(probe: HealthProbe) -> list[web.RouteDef]:
 
     async def livez(_request: web.Request) -> web.Response:
         lag_s = probe.health().facts.loop_lag_s
-        return _json(HTTPStatus.OK, {"status": "alive", "event_loop_lag_s": lag_s})
+        return json_answer(HTTPStatus.OK, {"status": "alive", "event_loop_lag_s": lag_s})
 
     async def readyz(_request: web.Request) -> web.Response:
         health = probe.health()
         body = {"ready": health.is_ready, "reasons": health.not_ready_because}
-        return _json(HTTPStatus.OK if health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE, body)
+        return json_answer(
+            HTTPStatus.OK if health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE, body
+        )
 
     async def healthz(_request: web.Request) -> web.Response:
         health = probe.health()
         unhealthy = health.status is HealthStatus.UNHEALTHY
-        return _json(
+        return json_answer(
             HTTPStatus.SERVICE_UNAVAILABLE if unhealthy else HTTPStatus.OK, _in_full(health)
         )
 
@@ -78,9 +78,3 @@ def _in_full(health: Health) -> dict[str, Any]:
         "providers": {name: asdict(provider) for name, provider in facts.providers.items()},
         "warnings": health.warnings,
     }
-
-
-def _json(status: HTTPStatus, body: Mapping[str, Any]) -> web.Response:
-    return web.Response(
-        status=status, body=orjson.dumps(body), content_type="application/json", charset="utf-8"
-    )

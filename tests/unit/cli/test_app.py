@@ -35,7 +35,7 @@ def test_help_lists_every_command_and_imports_none() -> None:
         assert line in shown.stdout
 
 
-@pytest.mark.parametrize("name", ["compare", "submit", "tail", "topics", "worker"])
+@pytest.mark.parametrize("name", ["compare", "submit", "tail", "topics", "usage", "worker"])
 def test_command_that_prices_nothing_imports_no_prices(name: str) -> None:
     code = (
         "import sys\n"

@@ -56,6 +56,12 @@ class _Pressure:
         self.log.append("drop")
 
 
+async def test_app_that_has_not_started_has_no_partition(app: DeliveryApp) -> None:
+    assert app.assigned() == frozenset()
+    consumer_of(app)
+    assert app.assigned() == set()
+
+
 async def test_queue_of_a_lane_never_makes_the_conductor_wait(app: DeliveryApp) -> None:
     """A full one would, and with it the other lane."""
     queue, pressure = app.FlowControlQueue(maxsize=10), _Pressure()

@@ -107,3 +107,17 @@ def test_every_metric_of_the_catalogue_can_be_rendered() -> None:
         line.split()[2] for line in rendered.decode().splitlines() if line.startswith("# HELP")
     }
     assert {metric.name for metric in catalog.METRICS} <= described
+
+
+def test_what_a_hard_limit_does_is_counted() -> None:
+    metrics = Metrics()
+    metrics.budget_refused("over")
+    metrics.budget_refused("unpriced")
+    metrics.budget_waited()
+    metrics.budget_unshared()
+    samples = _samples(metrics.render({catalog.BUDGET_RESERVED: {(): 1.5}}))
+    assert samples["llm_worker_budget_refusals_total", frozenset({"over"})] == 1
+    assert samples["llm_worker_budget_refusals_total", frozenset({"unpriced"})] == 1
+    assert samples["llm_worker_budget_waits_total", frozenset()] == 1
+    assert samples["llm_worker_budget_unshared_total", frozenset()] == 1
+    assert samples["llm_worker_budget_reserved_usd", frozenset()] == 1.5

@@ -80,7 +80,7 @@ async def test_readyz_is_503_with_the_reasons(client: _Client, worker: _Worker) 
     worker.facts = _STOPPING
     answer = await client.get("/readyz")
     assert answer.status == 503
-    assert await answer.json() == {"ready": False, "reasons": ["draining: the worker is stopping"]}
+    assert await answer.json() == {"ready": False, "reasons": ["draining: the process is stopping"]}
 
 
 async def test_healthz_tells_all_that_the_contract_names(client: _Client) -> None:

@@ -1,0 +1,84 @@
+"""How a process stands with Kafka: its group, its commits, its event loop."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import structlog
+
+from llm_worker.domain.health import KafkaFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from faust.types import TP
+
+    from llm_worker.adapters.kafka.app import DeliveryApp
+    from llm_worker.adapters.kafka.consumer import SafeConsumer
+    from llm_worker.adapters.kafka.publisher import KafkaPublisher
+    from llm_worker.application.ports import Clock
+
+EXIT_STUCK = 70
+"""The exit code when the watchdog ends the process; a supervisor restarts it."""
+_TICK_S = 0.5
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupState:
+    """Reads the moving parts; changes none but its own memory."""
+
+    app: DeliveryApp
+    publisher: KafkaPublisher
+    clock: Clock
+    loop_lag_s: float = 0.0
+
+    def kafka(self) -> KafkaFacts:
+        """Give the facts that health is judged from."""
+        return KafkaFacts(
+            assigned_partitions=len(self.app.assigned()),
+            rebalancing=self.app.rebalancing,
+            draining=self.app.should_stop,
+            publisher_available=self.publisher.is_available,
+            last_broker_contact_age_s=self._contact_age_s(),
+            oldest_delivery_overdue_s=max(0.0, self._overdue_s() or 0.0),
+        )
+
+    def lags(self) -> Mapping[tuple[str, ...], float]:
+        """Count the records behind our commit, by topic and partition."""
+        return {
+            (tp.topic, str(tp.partition)): float(max(0, end - (committed or 0)))
+            for tp, (committed, end) in self._spans().items()
+        }
+
+    async def watch(self) -> None:
+        """Measure the event loop, and end the process when it is stuck. Ends with the app."""
+        while not self.app.should_stop:
+            due_s = self.clock.monotonic() + _TICK_S
+            await self.app.sleep(_TICK_S)
+            self.loop_lag_s = max(0.0, self.clock.monotonic() - due_s)
+            reason = self.stuck_because()
+            if reason is not None:
+                _log.critical("watchdog_ends_process", reason=reason)
+                os._exit(EXIT_STUCK)
+
+    def stuck_because(self) -> str | None:
+        """Say why the process is stuck, and not merely waiting; None while it is not."""
+        raise NotImplementedError
+
+    def _overdue_s(self) -> float | None:
+        """Seconds that the oldest work in hand is past its time; None with none."""
+        raise NotImplementedError
+
+    def _spans(self) -> dict[TP, tuple[int | None, int]]:
+        return self._consumer.spans() if self.app.assigned() else {}
+
+    @property
+    def _consumer(self) -> SafeConsumer:
+        return cast("SafeConsumer", self.app.consumer)
+
+    def _contact_age_s(self) -> float | None:
+        heard_s = max(self._consumer.last_heartbeat_s, self.publisher.last_success_s or 0.0)
+        return self.clock.monotonic() - heard_s if heard_s > 0 else None

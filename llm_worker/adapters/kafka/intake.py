@@ -1,0 +1,185 @@
+"""Records taken from Faust in batches, and acked once a batch is done: for the accountant."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import structlog
+from typing_extensions import override
+
+from llm_worker.adapters.kafka.group_state import GroupState
+from llm_worker.domain.delivery import PlacedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from faust.types import EventT, Message
+
+    from llm_worker.adapters.kafka.app import DeliveryApp
+    from llm_worker.application.ports import Clock
+    from llm_worker.domain.delivery import Header
+
+BATCH: Final = 5_000
+"""Records of one batch at most."""
+_HELD: Final = 2 * BATCH
+_GATHER_S: Final = 0.2
+"""Seconds in which a batch is gathered: state is written once a batch, not once an event."""
+_IDLE_S: Final = 1.0
+_RETRY_S: Final = 1.0
+_STUCK_S: Final = 600.0
+"""Longer than reading a day's events back at the start."""
+_log = structlog.get_logger(__name__)
+
+
+class Booking(Protocol):
+    """What is done with batches."""
+
+    async def book(self, records: list[PlacedRecord]) -> bool:
+        """Bring a batch of one generation to its end; False: it is no longer ours."""
+
+    async def review(self, generation: int) -> None:
+        """Look after what is ours when nothing comes."""
+
+
+class Intake:
+    """Gathers what the agents pull, and hands it on in the order of each partition.
+
+    Args:
+        app: Whose agents pull.
+        booking: What is done with a batch.
+        clock: Tells how long records wait.
+    """
+
+    def __init__(self, app: DeliveryApp, booking: Booking, *, clock: Clock) -> None:
+        self._app = app
+        self._booking = booking
+        self._clock = clock
+        self._held: list[tuple[PlacedRecord, Message]] = []
+        self._has_some = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._is_open = True
+        self.last_done_s = clock.monotonic()
+
+    async def consume(self, stream: Any) -> None:  # noqa: ANN401 - Faust's
+        """Pull a stream; the body of an agent."""
+        async for event in stream.noack().events():
+            self._take(event)
+            await self._has_room.wait()
+
+    async def keep_booking(self) -> None:
+        """Book what is held, batch by batch, until the app ends."""
+        while not self._app.should_stop:
+            try:
+                await self._book_or_review()
+            except Exception as error:  # noqa: BLE001 - nothing was acked: it is tried again
+                _log.error("booking_failed", exc_info=error)
+                await self._app.sleep(_RETRY_S)
+
+    async def drain(self, within_s: float) -> None:
+        """Let the batch under way end, and take no other until `reopen`."""
+        self._is_open = False
+        try:
+            async with asyncio.timeout(within_s):
+                await self._is_idle.wait()
+        except TimeoutError:
+            _log.warning("batch_left_behind", records=len(self._held))
+
+    async def reopen(self, *_signal: object, **_options: object) -> None:
+        """Forget what the last generation left, and work again; takes Faust's signal."""
+        self._clear()
+        self._is_open = True
+
+    def oldest_wait_s(self) -> float:
+        """Seconds since a batch was done while records wait; 0 with none."""
+        return self._clock.monotonic() - self.last_done_s if self._held else 0.0
+
+    def _take(self, event: EventT[bytes]) -> None:
+        message = event.message
+        record = PlacedRecord(
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            generation=message.generation_id or 0,
+            at_ms=int(message.timestamp * 1000),
+            key=message.key,
+            value=message.value,
+            headers=tuple(cast("list[Header]", message.headers or ())),
+        )
+        self._held.append((record, message))
+        self._has_some.set()
+        if len(self._held) >= _HELD:
+            self._has_room.clear()
+
+    async def _book_or_review(self) -> None:
+        generation = self._app.consumer_generation_id
+        if self._is_open and self._held:
+            await self._book_batch()
+        elif self._is_open and self._app.assigned():
+            await self._booking.review(generation)
+        await self._gather()
+
+    async def _gather(self) -> None:
+        if len(self._held) >= BATCH:
+            return
+        try:
+            async with asyncio.timeout(_IDLE_S):
+                await self._has_some.wait()
+        except TimeoutError:
+            return
+        if len(self._held) < BATCH:
+            await asyncio.sleep(_GATHER_S)
+
+    async def _book_batch(self) -> None:
+        batch = self._held[:BATCH]
+        self._is_idle.clear()
+        try:
+            is_done = await self._booking.book([record for record, _ in batch])
+        finally:
+            self._is_idle.set()
+        if self._held[: len(batch)] == batch:  # else a rebalance has cleared it meanwhile
+            del self._held[: len(batch)]
+            self._is_open = is_done
+        if is_done:
+            for _, message in batch:
+                self._app.ack(message)
+        self.last_done_s = self._clock.monotonic()
+        if not self._held:
+            self._has_some.clear()
+        if len(self._held) < _HELD:
+            self._has_room.set()
+
+    def _clear(self) -> None:
+        self._held = []
+        self._has_some.clear()
+        self._has_room.set()
+
+
+@dataclass(slots=True, kw_only=True)
+class IntakeState(GroupState):
+    """How the accountant stands."""
+
+    intake: Intake
+
+    @override
+    def stuck_because(self) -> str | None:
+        """Say why the accountant is stuck: nothing is booked while the broker takes records."""
+        overdue_s = self._overdue_s()
+        if overdue_s is None or overdue_s <= 0 or not self.publisher.is_available:
+            return None
+        return f"no batch has ended for {overdue_s + _STUCK_S:.0f} s"
+
+    @override
+    def _overdue_s(self) -> float | None:
+        waited_s = self.intake.oldest_wait_s()
+        return waited_s - _STUCK_S if waited_s else None
+
+
+def consume_sources(app: DeliveryApp, topics: Collection[str], intake: Intake) -> None:
+    """Register one agent per topic."""
+    for topic in topics:
+        app.agent(app.topic(topic), name=f"intake-{topic}")(intake.consume)

@@ -1,0 +1,96 @@
+"""What the accountant counts and logs. No line holds more than scopes, numbers and codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+
+from llm_worker.adapters.telemetry.accountant_catalog import ALERTS, BOOKED_EVENTS, OVERWRITES
+from llm_worker.adapters.telemetry.catalog import PUBLISH_RETRIES
+from llm_worker.adapters.telemetry.metrics import Children, Gauges
+from llm_worker.contracts.vocabulary import AlertType
+
+if TYPE_CHECKING:
+    from llm_worker.adapters.telemetry.metric import Metric
+    from llm_worker.adapters.telemetry.metrics import Readings
+    from llm_worker.application.ports import Refusal
+    from llm_worker.domain.alerts import Alert
+    from llm_worker.domain.delivery import PlacedRecord, Record
+    from llm_worker.domain.errors import InvalidDeliveryError
+    from llm_worker.domain.spend import AccountKey
+
+_log = structlog.get_logger("llm_worker")
+
+
+class SpendTelemetry:
+    """Counts what the accountant does. Registers nothing globally."""
+
+    def __init__(self) -> None:
+        self._registry: Final = CollectorRegistry()
+        self._gauges: Final = Gauges()
+        self._registry.register(self._gauges)
+        self._events: Final = self._counter(BOOKED_EVENTS)
+        self._alerts: Final = self._counter(ALERTS)
+        self._overwrites: Final = self._counter(OVERWRITES).child()
+        self._publish_retries: Final = self._counter(PUBLISH_RETRIES).child()
+        for result in ("added", "repeated", "unreadable"):
+            self._events.child(result)  # a rise from nothing would be no rise to Prometheus
+        for kind in AlertType:
+            self._alerts.child(kind)
+
+    def booked(self, events: int, repeated: int) -> None:
+        """Note a batch that is done, and how many of its events were known already."""
+        self._events.child("added").inc(events - repeated)
+        self._events.child("repeated").inc(repeated)
+
+    def unreadable(self, record: PlacedRecord, error: InvalidDeliveryError) -> None:
+        """Note an event that was set aside."""
+        self._events.child("unreadable").inc()
+        _log.warning(
+            "event_set_aside",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error_code=error.code,
+            why=error.message,
+        )
+
+    def alerted(self, alert: Alert) -> None:
+        """Note an alert that was raised."""
+        self._alerts.child(alert.alert_type).inc()
+        _log.warning(
+            "cost_alert",
+            type=alert.alert_type,
+            organization=alert.scope.organization,
+            provider=alert.scope.provider,
+            period=alert.period,
+            threshold_usd=str(alert.threshold_usd),
+            current_usd=str(alert.current_usd),
+        )
+
+    def opened(self, accounts: int, alerts: int) -> None:
+        """Note that the state was read."""
+        _log.info("books_opened", accounts=accounts, alerts=alerts)
+
+    def overwritten(self, key: AccountKey) -> None:
+        """Note that another process has published over an account that is ours."""
+        self._overwrites.inc()
+        _log.warning("account_overwritten", period=key.period, partition=key.source.partition)
+
+    def refused(self, record: Record, refusal: Refusal) -> None:
+        """Note a record that the broker will never take in any form."""
+        _log.error("record_refused", topic=record.topic, refusal=refusal.name, key=repr(record.key))
+
+    def publish_retried(self) -> None:
+        """Count one more try to publish."""
+        self._publish_retries.inc()
+
+    def render(self, readings: Readings) -> bytes:
+        """Render everything in Prometheus' text format 1.0.0, gauges as `readings` has them."""
+        self._gauges.readings = readings
+        return generate_latest(self._registry)
+
+    def _counter(self, metric: Metric) -> Children:
+        return Children(Counter(metric.name, metric.help, metric.labels, registry=self._registry))

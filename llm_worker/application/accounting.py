@@ -1,0 +1,248 @@
+"""Accounting: a batch of events is added up, what follows is published, and then it is done.
+
+Alerts are told before the state that includes their spend: a crash between the two finds the
+same alert again, under its old id, and none is lost.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from llm_worker.application.books import Books
+from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.alerts import alert_id, alerts_due
+from llm_worker.domain.analytics import Resumption, Windows
+from llm_worker.domain.event import DeadLetter
+from llm_worker.domain.journal import Journal
+from llm_worker.domain.ledger import NEVER, Ledger
+from llm_worker.domain.spend import AccountKey, Scope, Source, day_of, is_cell, month_of
+from llm_worker.domain.spend_events import alert_event, analytics_event, state_event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from decimal import Decimal
+
+    from llm_worker.application.books import SpendHistory, SpendReader, SpendTelemetry
+    from llm_worker.application.ports import Clock, Ownership
+    from llm_worker.application.publishing import Publishing
+    from llm_worker.domain.budgets import Budgets
+    from llm_worker.domain.delivery import PlacedRecord
+    from llm_worker.domain.errors import InvalidDeliveryError
+    from llm_worker.domain.event import Event
+    from llm_worker.domain.ledger import Account
+    from llm_worker.domain.spend_view import SpendView
+
+JUDGE: Source = Source(TopicName.COST_TRACKING, 0)
+"""Whoever owns this source partition judges thresholds, over all of them."""
+FIRST_WINDOWS_MS: Final = 3_600_000
+"""How far back the first start of all looks for usage analytics."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Accounting:
+    """Adds up what the group's partitions hold, each event once.
+
+    Args:
+        spans: From which offset on our source partitions are read in this generation, and where
+            they end.
+        horizon_ms: How far back repeated event ids are known.
+        window_ms: Length of the windows of usage analytics.
+        owner: Names this process in what it publishes.
+    """
+
+    reader: SpendReader
+    history: SpendHistory
+    publishing: Publishing
+    ownership: Ownership
+    view: SpendView
+    budgets: Callable[[], Budgets]
+    clock: Clock
+    telemetry: SpendTelemetry
+    spans: Callable[[], Mapping[Source, tuple[int, int]]]
+    horizon_ms: int
+    window_ms: int
+    owner: str
+    _books: Books | None = None
+
+    @property
+    def books(self) -> Books | None:
+        """What is open, if anything."""
+        return self._books
+
+    async def book(self, records: Sequence[PlacedRecord]) -> bool:
+        """Add a batch of one generation up; on return the broker holds what follows from it.
+
+        False: the partitions are another's by now, and nothing was published.
+        """
+        async with self._opened(records[0].generation) as books:
+            letters, repeated = await self._add_up(books, records)
+            if not await self.ownership.holds(records[-1]):
+                self._books = None
+                return False
+            await self._publish(letters)
+            if JUDGE in books.journals:
+                await self._raise(books, _changed(books.ledger))
+            await self._publish_state(books)
+            await self._publish_windows(books)
+            self.telemetry.booked(len(records), repeated)
+            return True
+
+    async def review(self, generation: int) -> None:
+        """Close windows by the clock, and judge today again where limits or others have changed."""
+        async with self._opened(generation) as books:
+            await self._publish_windows(books)
+            await self._judge_today(books)
+            await self._publish_state(books)
+
+    async def _judge_today(self, books: Books) -> None:
+        budgets = self.budgets()
+        is_whole = not self.view.has_other_sources(books.journals)
+        if JUDGE not in books.journals or (books.reviewed is budgets and is_whole):
+            return
+        books.reviewed = budgets
+        today = day_of(self.clock.now())
+        periods = (today, month_of(today))
+        scopes = {key.scope for key, _ in books.ledger if key.period in periods}
+        scopes |= {scope for period in periods for scope, _ in self.view.totals(period)}
+        await self._raise(books, {(each, today) for each in scopes if not is_cell(each)})
+
+    def told(self, key: AccountKey, account: Account, owner: str) -> None:
+        """Take what was published; another's over ours is put right in a moment."""
+        books = self._books
+        if owner == self.owner or books is None or key.source not in books.journals:
+            return
+        own = books.ledger.account(key)
+        if own is not None and own.last_offset > account.last_offset:
+            books.ledger.mark_changed(key)
+            self.telemetry.overwritten(key)
+
+    @asynccontextmanager
+    async def _opened(self, generation: int) -> AsyncIterator[Books]:
+        """Give the books; what breaks while they are in use has them opened again."""
+        books = await self._open(generation)
+        try:
+            yield books
+        except BaseException:
+            self._books = None
+            raise
+
+    async def _open(self, generation: int) -> Books:
+        """Read what there is for a new generation, unless it is open."""
+        if self._books is not None and self._books.generation == generation:
+            return self._books
+        accounts, raised = await self.history.accounts(), await self.history.alerts()
+        for key, account in accounts.items():
+            raised |= {alert_id(key.scope, key.period, each) for each in account.alerts_raised}
+        resumption = await self.history.resumption() or Resumption(
+            from_ms=self._now_ms() - FIRST_WINDOWS_MS, next_offsets={}
+        )
+        books = Books(
+            generation=generation,
+            ledger=Ledger(accounts),
+            raised=raised,
+            resumption=resumption,
+            windows=Windows(length_ms=self.window_ms, from_ms=resumption.from_ms),
+        )
+        for source, (position, _) in self.spans().items():
+            books.windows.begin(source, position)
+            await self._read_back(books, source, position)
+        self._books = books
+        self.telemetry.opened(len(accounts), len(raised))
+        return books
+
+    async def _read_back(self, books: Books, source: Source, offset: int) -> None:
+        """Learn the ids that lie before an offset, and what no published window has counted."""
+        books.journals[source] = Journal(self.horizon_ms)
+        async for record in self.history.before(source, offset):
+            event = self.reader.event(record)
+            books.count(source, record, event)
+            if not isinstance(event, Exception):
+                books.note(source, record, event)
+        books.positions[source] = max(offset, books.positions.get(source, NEVER))
+
+    async def _add_up(
+        self, books: Books, records: Sequence[PlacedRecord]
+    ) -> tuple[list[DeadLetter], int]:
+        letters, repeated = [], 0
+        for record in records:
+            source = self.reader.source(record)
+            if record.offset <= books.taken.get(source, NEVER):
+                repeated += 1
+                continue
+            if source not in books.taken and record.offset > books.positions.get(source, NEVER):
+                # The commit that we begin at was not known when the books were opened.
+                await self._read_back(books, source, record.offset)
+            books.taken[source] = record.offset
+            event = self.reader.event(record)
+            books.count(source, record, event)
+            if isinstance(event, Exception):
+                self.telemetry.unreadable(record, event)
+                letters.append(self._letter(record, event))
+            elif not books.post(source, record, event):
+                repeated += 1
+        return letters, repeated
+
+    async def _publish_windows(self, books: Books) -> None:
+        now_ms, spans = self._now_ms(), self.spans()
+        read_to_end = {
+            source for source, (_, end) in spans.items() if books.positions.get(source, 0) >= end
+        }
+        for data in books.windows.closed(now_ms, read_to_end):
+            await self._publish([analytics_event(data, self.clock.now())])
+
+    async def _raise(self, books: Books, changed: Iterable[tuple[Scope, str]]) -> None:
+        budgets, now = self.budgets(), self.clock.now()
+
+        def cost(scope: Scope, period: str) -> Decimal:
+            return books.cost_usd(self.view, scope, period)
+
+        due = {
+            alert.alert_id: alert
+            for scope, day in changed
+            for alert in alerts_due(scope, day, cost, budgets, books.raised)
+        }
+        await self._publish([alert_event(alert, now) for alert in due.values()])
+        for each, alert in due.items():
+            books.raised.add(each)
+            key = AccountKey(alert.scope, alert.period, JUDGE)
+            if books.ledger.account(key) is not None:
+                books.ledger.note_alert(key, alert.threshold)
+            self.telemetry.alerted(alert)
+
+    async def _publish_state(self, books: Books) -> None:
+        now, changed = self.clock.now(), dict(books.ledger.changed())
+        # Before it is awaited: what `told` marks meanwhile is to be published again.
+        books.ledger.published()
+        await self._publish(
+            [state_event(key, account, now, self.owner) for key, account in changed.items()]
+        )
+
+    async def _publish(self, events: Sequence[Event | DeadLetter]) -> None:
+        records = [self.reader.render(event) for event in events]
+        event_of = {id(record): event for record, event in zip(records, events, strict=True)}
+        await self.publishing.publish(records, event_of=event_of)
+
+    def _now_ms(self) -> int:
+        return int(self.clock.now().timestamp() * 1000)
+
+    def _letter(self, record: PlacedRecord, error: InvalidDeliveryError) -> DeadLetter:
+        return DeadLetter(
+            delivery=record,
+            error=error,
+            attempts=0,
+            spent_usd=None,
+            timestamp=self.clock.now(),
+        )
+
+
+def _changed(ledger: Ledger) -> set[tuple[Scope, str]]:
+    """Give the scopes that limits can be set for, with the days on which they have changed."""
+    return {
+        (key.scope, key.period)
+        for key in ledger.changed()
+        if not is_cell(key.scope)
+        and key.period != month_of(key.period)
+        and key.source.topic is TopicName.COST_TRACKING
+    }

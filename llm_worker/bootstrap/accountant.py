@@ -1,0 +1,174 @@
+"""Build the accountant from its settings, and run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from faust.types import TP
+
+from llm_worker.adapters.clock import SystemClock
+from llm_worker.adapters.kafka.app import DeliveryApp
+from llm_worker.adapters.kafka.intake import BATCH, Intake, IntakeState, consume_sources
+from llm_worker.adapters.kafka.options import TOGETHER, consumer_options, producer_line
+from llm_worker.adapters.kafka.ownership import GroupOwnership
+from llm_worker.adapters.kafka.publisher import KafkaPublisher
+from llm_worker.adapters.kafka.spend_codec import SpendCodec
+from llm_worker.adapters.telemetry.spend import SpendTelemetry
+from llm_worker.adapters.web.health import health_routes
+from llm_worker.adapters.web.usage import usage_routes
+from llm_worker.application.accounting import JUDGE, Accounting
+from llm_worker.application.publishing import Publishing
+from llm_worker.application.verifying import verify
+from llm_worker.bootstrap.accountant_probe import AccountantProbe
+from llm_worker.bootstrap.breaker import new_breaker
+from llm_worker.bootstrap.connection import catalog, kafka_options
+from llm_worker.bootstrap.process import persistently, run_app
+from llm_worker.bootstrap.runtime_settings import RuntimeSettings, follow_control
+from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend_feed import SpendFeed
+from llm_worker.domain.spend import COUNTED, Source
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.settings import Settings
+
+_DRAIN_S: Final = 30.0
+
+
+def run_accountant(settings: Settings) -> int:
+    """Run the accountant until SIGTERM or SIGINT; give the exit code."""
+    return run_app(settings, build_accountant, drain_s=_DRAIN_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What does not know the app."""
+
+    topics: TopicCatalog
+    options: dict[str, Any]
+    clock: SystemClock
+    telemetry: SpendTelemetry
+    codec: SpendCodec
+    publisher: KafkaPublisher
+    publishing: Publishing
+    history: TopicHistory
+    horizon_ms: int
+
+
+def _parts(settings: Settings) -> _Parts:
+    topics, options, clock = catalog(settings), kafka_options(settings), SystemClock()
+    telemetry, codec = SpendTelemetry(), SpendCodec(topics)
+    horizon_ms = settings.accountant.horizon_s * 1000
+    publisher = KafkaPublisher(
+        own=producer_line(options),
+        foreign=producer_line(options),
+        breaker=new_breaker(settings),
+        clock=clock,
+        limits=topics.limits_on_broker(),
+        on_retry=telemetry.publish_retried,
+    )
+    return _Parts(
+        topics=topics,
+        options=options,
+        clock=clock,
+        telemetry=telemetry,
+        codec=codec,
+        publisher=publisher,
+        publishing=Publishing(codec=codec, publisher=publisher, telemetry=telemetry),
+        history=TopicHistory(options, topics, horizon_ms=horizon_ms),
+        horizon_ms=horizon_ms,
+    )
+
+
+def build_accountant(settings: Settings) -> DeliveryApp:
+    """Wire the accountant. Nothing is opened before it runs."""
+    parts, runtime = _parts(settings), RuntimeSettings(settings.budget)
+    app = DeliveryApp(
+        f"{settings.kafka.group}-accountant",
+        consumer_options=consumer_options(
+            parts.options,
+            session_timeout_s=settings.kafka.session_timeout_s,
+            drain_s=_DRAIN_S,
+            assignor=TOGETHER,
+        ),
+        drain=lambda _is_last: intake.drain(_DRAIN_S),
+        closing=parts.publisher.stop,
+        buffer=BATCH,
+        routes=lambda: (*health_routes(probe), *usage_routes(feed.usage)),
+        web_bind=settings.web.host,
+        web_port=settings.web.accountant_port,
+    )
+    control = follow_control(parts.options, parts.topics, runtime)
+    feed = SpendFeed(parts.options, parts.topics, parts.clock)
+    accounting = _accounting(settings, parts, app, feed, runtime)
+    feed.on_account = accounting.told
+    intake = Intake(app, accounting, clock=parts.clock)
+    state = IntakeState(app=app, publisher=parts.publisher, clock=parts.clock, intake=intake)
+    probe = AccountantProbe(
+        state=state,
+        accounting=accounting,
+        feed=feed,
+        telemetry=parts.telemetry,
+        environment=settings.environment,
+    )
+    consume_sources(app, [parts.topics.on_broker(name) for name in COUNTED], intake)
+    app.on_partitions_assigned.connect(intake.reopen)
+    for task in (
+        lambda: persistently(app, feed.follow),
+        lambda: persistently(app, control.follow),
+        intake.keep_booking,
+        state.watch,
+        lambda: persistently(app, lambda: _keep_verifying(settings, parts, app, probe)),
+    ):
+        app.task(task)
+    return app
+
+
+def _accounting(
+    settings: Settings,
+    parts: _Parts,
+    app: DeliveryApp,
+    feed: SpendFeed,
+    runtime: RuntimeSettings,
+) -> Accounting:
+    return Accounting(
+        reader=parts.codec,
+        history=parts.history,
+        publishing=parts.publishing,
+        ownership=GroupOwnership(
+            app, session_timeout_s=settings.kafka.session_timeout_s, clock=parts.clock
+        ),
+        view=feed.view,
+        budgets=lambda: runtime.budgets,
+        clock=parts.clock,
+        telemetry=parts.telemetry,
+        spans=lambda: _spans(app, parts.topics),
+        horizon_ms=parts.horizon_ms,
+        window_ms=settings.accountant.window_s * 1000,
+        owner=uuid4().hex,
+    )
+
+
+def _spans(app: DeliveryApp, topics: TopicCatalog) -> dict[Source, tuple[int, int]]:
+    logical = topics.names_on_broker()
+    return {Source(logical[tp.topic], tp.partition): span for tp, span in app.spans().items()}
+
+
+def _is_first(app: DeliveryApp, parts: _Parts) -> bool:
+    """Say whether we own the partition whose owner judges for all."""
+    return TP(parts.topics.on_broker(JUDGE.topic), JUDGE.partition) in app.assigned()
+
+
+async def _keep_verifying(
+    settings: Settings, parts: _Parts, app: DeliveryApp, probe: AccountantProbe
+) -> None:
+    interval_s = settings.accountant.verify_interval_s
+    while interval_s and not app.should_stop:
+        await app.sleep(interval_s)
+        if _is_first(app, parts):
+            drifts = await verify(parts.history, parts.codec, horizon_ms=parts.horizon_ms)
+            probe.verified(drifts)

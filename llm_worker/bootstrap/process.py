@@ -1,0 +1,83 @@
+"""Run a Faust app as this process, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import faust
+import structlog
+from typing_extensions import override
+
+from llm_worker.adapters.telemetry.logging import setup_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from llm_worker.adapters.kafka.app import DeliveryApp
+    from llm_worker.settings import Settings
+
+_EXIT_GRACE_S = 45.0
+_EXIT_FORCED = 75
+_COLLECT_AFTER = 20_000
+_RETRY_S = 2.0
+_log = structlog.get_logger(__name__)
+
+
+def run_app(settings: Settings, build: Callable[[Settings], DeliveryApp], *, drain_s: float) -> int:
+    """Run an app until SIGTERM or SIGINT; give the exit code."""
+    setup_logging(settings.log.level, settings.log.format)
+    # What was imported lives for ever, and a comparison leaves no cycles: look for them rarely.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    process = _Process(
+        build(settings),
+        exit_within_s=drain_s + _EXIT_GRACE_S,
+        loop=loop,
+        quiet=True,
+        override_logging=False,
+        redirect_stdouts=False,
+    )
+    try:
+        process.execute_from_commandline()
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+async def persistently(app: DeliveryApp, run: Callable[[], Awaitable[None]]) -> None:
+    """Run something that ends with the app, again after whatever breaks it.
+
+    Faust would end the process, and with it work that goes well.
+    """
+    said = ""
+    while not app.should_stop:
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001 - see above
+            why = f"{type(error).__name__}: {error}"
+            if why != said:
+                _log.warning("task_begins_again", why=why)
+            said = why
+        await app.sleep(_RETRY_S)
+
+
+class _Process(faust.Worker):
+    """Faust's worker, whose exit nothing can hold up for ever."""
+
+    def __init__(self, app: DeliveryApp, *, exit_within_s: float, **options: Any) -> None:  # noqa: ANN401 - Faust's
+        self._exit_within_s = exit_within_s
+        super().__init__(app, **options)
+        self.spinner = None  # or it writes terminal codes into our stdout
+
+    @override
+    def _flag_as_shutdown_by_signal(self) -> None:
+        super()._flag_as_shutdown_by_signal()
+        # What is unacked comes again, so a process that hangs in a library may just end.
+        last_resort = threading.Timer(self._exit_within_s, os._exit, (_EXIT_FORCED,))
+        last_resort.daemon = True
+        last_resort.start()

@@ -1,0 +1,140 @@
+"""From topics to what was spent: the accountant's state, alerts and events, read back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from llm_worker.adapters.kafka.spend_codec import SpendCodec, read_account
+from llm_worker.client.history import read_before, read_last, read_to_end
+from llm_worker.contracts.envelope import EventEnvelope
+from llm_worker.contracts.events import LLMCostAlertV1, LLMUsageAnalyticsV1
+from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.analytics import Resumption, source_of
+from llm_worker.domain.journal import Journal, Placed
+from llm_worker.domain.ledger import Ledger
+from llm_worker.domain.spend import SOURCES, Source, day_of, entry_of, is_cell, month_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from uuid import UUID
+
+    from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.domain.delivery import PlacedRecord
+    from llm_worker.domain.ledger import Account
+    from llm_worker.domain.spend import AccountKey, Scope
+
+_Alert = EventEnvelope[LLMCostAlertV1]
+_Window = EventEnvelope[LLMUsageAnalyticsV1]
+_LAST_WINDOWS: Final = 20
+_OF_A_BATCH: Final = 10_000
+"""Records; the state may lack what a batch that is being published adds."""
+
+
+class TopicHistory:
+    """What the topics hold.
+
+    Every method raises the errors of `client.history`.
+    """
+
+    def __init__(
+        self, options: Mapping[str, Any], topics: TopicCatalog, *, horizon_ms: int
+    ) -> None:
+        self._options = options
+        self._topics = topics
+        self._horizon_ms = horizon_ms
+
+    async def accounts(self) -> dict[AccountKey, Account]:
+        """Give the state as it was published last."""
+        found: dict[AccountKey, Account] = {}
+        async for record in self._read(TopicName.SPEND_STATE):
+            read = read_account(record.key, record.value)
+            if read is None:
+                continue
+            key, account = read
+            if account is None:
+                found.pop(key, None)
+            else:
+                found[key] = account
+        return found
+
+    async def alerts(self) -> set[UUID]:
+        """Give the ids of all alerts that were raised."""
+        found = set()
+        async for record in self._read(TopicName.COST_ALERT):
+            try:
+                found.add(_Alert.model_validate_json(record.value or b"").event_id)
+            except ValidationError:
+                continue
+        return found
+
+    async def before(self, source: Source, offset: int) -> AsyncIterator[PlacedRecord]:
+        """Give the records before an offset, as far as ids are known."""
+        place = (self._topics.on_broker(source.topic), source.partition)
+        async for each in read_before(self._options, place, offset, back_ms=self._horizon_ms):
+            yield each
+
+    def events(self) -> AsyncGenerator[PlacedRecord]:
+        """Give every record of the source topics, in the order of each partition."""
+        topics = [self._topics.on_broker(name) for name in SOURCES]
+        return read_to_end(self._options, topics)
+
+    async def known_costs(self, now: datetime) -> dict[tuple[Scope, str], Decimal]:
+        """Give what limits compare with, today and this month: the state and what came after it."""
+        accounts, today = await self.accounts(), day_of(now)
+        ledger, journals = Ledger(accounts), dict[Source, Journal]()
+        codec = SpendCodec(self._topics)
+        async for record in self._tail(accounts, month_of(today)):
+            event, source = codec.event(record), codec.source(record)
+            entry = None if isinstance(event, Exception) else entry_of(event)
+            if entry is None:
+                continue
+            journal = journals.setdefault(source, Journal(self._horizon_ms))
+            placed = Placed(offset=record.offset, at_ms=record.at_ms, entry=entry)
+            replaced = journal.note(placed)
+            if replaced is not None:
+                ledger.post(source, placed, replaced)
+        costs: dict[tuple[Scope, str], Decimal] = {}
+        for (scope, period, _), account in ledger:
+            if not is_cell(scope) and period in {today, month_of(today)}:
+                place = (scope, period)
+                costs[place] = costs.get(place, Decimal(0)) + account.cost_usd
+        return costs
+
+    def _tail(
+        self, accounts: Mapping[AccountKey, Account], month: str
+    ) -> AsyncGenerator[PlacedRecord]:
+        """Read cost events from where the state ends; too early does no harm."""
+        topic, last = self._topics.on_broker(TopicName.COST_TRACKING), dict[Source, int]()
+        for key, account in accounts.items():
+            last[key.source] = max(account.last_offset, last.get(key.source, 0))
+        return read_to_end(
+            self._options,
+            [topic],
+            since_ms=int(datetime.fromisoformat(f"{month}-01T00:00:00Z").timestamp() * 1000),
+            offsets={
+                (topic, source.partition): max(0, offset - _OF_A_BATCH)
+                for source, offset in last.items()
+                if source.topic is TopicName.COST_TRACKING
+            },
+        )
+
+    async def resumption(self) -> Resumption | None:
+        """Say where the last published windows ended; None before the first."""
+        topic, from_ms = self._topics.on_broker(TopicName.USAGE_ANALYTICS), 0
+        next_offsets: dict[Source, int] = {}
+        async for record in read_last(self._options, topic, at_most=_LAST_WINDOWS):
+            try:
+                window = _Window.model_validate_json(record.value or b"").data
+                offsets = window.metadata["next_offsets"]
+                next_offsets |= {source_of(at): int(next_) for at, next_ in offsets.items()}
+            except (ValueError, KeyError, AttributeError):
+                continue
+            from_ms = max(from_ms, int(window.period_end.timestamp() * 1000))
+        return Resumption(from_ms=from_ms, next_offsets=next_offsets) if from_ms else None
+
+    def _read(self, name: TopicName) -> AsyncGenerator[PlacedRecord]:
+        return read_to_end(self._options, [self._topics.on_broker(name)])

@@ -1,0 +1,75 @@
+"""What was spent, as every process reads it from the accountant's topic."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from llm_worker.domain.ledger import total_of
+from llm_worker.domain.spend import month_of
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from llm_worker.domain.ledger import Account
+    from llm_worker.domain.spend import AccountKey, Scope, Source
+
+
+class SpendView:
+    """The accounts that were published last, of the newest month and the one before it."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[tuple[Scope, str], dict[Source, Account]] = {}
+        self._newest_month = ""
+        self._sources: set[Source] = set()
+
+    def put(self, key: AccountKey, account: Account | None) -> None:
+        """Take what was published; None: the account was taken away."""
+        place = (key.scope, key.period)
+        if account is None:
+            self._accounts.get(place, {}).pop(key.source, None)
+            return
+        month = month_of(key.period)
+        if month > self._newest_month:
+            self._forget_before(self._newest_month)
+            self._newest_month = month
+        self._accounts.setdefault(place, {})[key.source] = account
+        self._sources.add(key.source)
+
+    def total(self, scope: Scope, period: str) -> Account:
+        """Add up all source partitions."""
+        return total_of(self._accounts.get((scope, period), {}).values())
+
+    def cost_usd(
+        self, scope: Scope, period: str, *, without: Container[Source] = frozenset()
+    ) -> Decimal:
+        """Give the known cost, of all source partitions or without some."""
+        accounts = self._accounts.get((scope, period), {}).items()
+        return sum(
+            (account.cost_usd for source, account in accounts if source not in without), Decimal(0)
+        )
+
+    def has_other_sources(self, known: Container[Source]) -> bool:
+        """Say whether anything comes from a source partition that is not among the known."""
+        return any(source not in known for source in self._sources)
+
+    def totals(self, period: str) -> Iterator[tuple[Scope, Account]]:
+        """Give every scope's total of a day or month."""
+        for (scope, of_period), accounts in self._accounts.items():
+            if of_period == period:
+                yield scope, total_of(accounts.values())
+
+    def last_offsets(self) -> dict[Source, int]:
+        """Give, per source partition, the last offset that is in here."""
+        found: dict[Source, int] = {}
+        for accounts in self._accounts.values():
+            for source, account in accounts.items():
+                found[source] = max(account.last_offset, found.get(source, account.last_offset))
+        return found
+
+    def _forget_before(self, month: str) -> None:
+        self._accounts = {
+            place: accounts
+            for place, accounts in self._accounts.items()
+            if month_of(place[1]) >= month
+        }
