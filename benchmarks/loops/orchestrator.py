@@ -152,7 +152,7 @@ class _Instant:
 class _Always:
     """Everything is ours."""
 
-    async def holds(self, _record: object) -> bool:
+    async def holds(self, _generation: int) -> bool:
         return True
 
 

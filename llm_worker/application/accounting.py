@@ -17,7 +17,7 @@ from llm_worker.domain.analytics import Resumption, Windows
 from llm_worker.domain.event import DeadLetter
 from llm_worker.domain.journal import Journal
 from llm_worker.domain.ledger import NEVER, Ledger
-from llm_worker.domain.spend import AccountKey, Scope, Source, day_of, is_cell, month_of
+from llm_worker.domain.spend import SOURCES, AccountKey, Scope, Source, day_of, is_cell, month_of
 from llm_worker.domain.spend_events import alert_event, analytics_event, state_event
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Accounting:
 
     Args:
         spans: From which offset on our source partitions are read in this generation, and where
-            they end.
+            they end, None while that is not known.
         horizon_ms: How far back repeated event ids are known.
         window_ms: Length of the windows of usage analytics.
         owner: Names this process in what it publishes.
@@ -60,7 +60,7 @@ class Accounting:
     budgets: Callable[[], Budgets]
     clock: Clock
     telemetry: SpendTelemetry
-    spans: Callable[[], Mapping[Source, tuple[int, int]]]
+    spans: Callable[[], Mapping[Source, tuple[int, int | None]]]
     horizon_ms: int
     window_ms: int
     owner: str
@@ -78,12 +78,11 @@ class Accounting:
         """
         async with self._opened(records[0].generation) as books:
             letters, repeated = await self._add_up(books, records)
-            if not await self.ownership.holds(records[-1]):
+            if not await self.ownership.holds(books.generation):
                 self._books = None
                 return False
             await self._publish(letters)
-            if JUDGE in books.journals:
-                await self._raise(books, _changed(books.ledger))
+            await self._raise(books, _changed(books.ledger))
             await self._publish_state(books)
             await self._publish_windows(books)
             self.telemetry.booked(len(records), repeated)
@@ -92,14 +91,18 @@ class Accounting:
     async def review(self, generation: int) -> None:
         """Close windows by the clock, and judge today again where limits or others have changed."""
         async with self._opened(generation) as books:
+            if not await self.ownership.holds(generation):
+                self._books = None
+                return
             await self._publish_windows(books)
+            await self._raise(books, _changed(books.ledger))
             await self._judge_today(books)
             await self._publish_state(books)
 
     async def _judge_today(self, books: Books) -> None:
         budgets = self.budgets()
         is_whole = not self.view.has_other_sources(books.journals)
-        if JUDGE not in books.journals or (books.reviewed is budgets and is_whole):
+        if books.reviewed is budgets and is_whole:
             return
         books.reviewed = budgets
         today = day_of(self.clock.now())
@@ -145,20 +148,34 @@ class Accounting:
             resumption=resumption,
             windows=Windows(length_ms=self.window_ms, from_ms=resumption.from_ms),
         )
-        for source, (position, _) in self.spans().items():
-            books.windows.begin(source, position)
-            await self._read_back(books, source, position)
-        self._books = books
+        self._books = books  # from here on `told` watches over its accounts
+        try:
+            for source, (position, _) in self.spans().items():
+                books.windows.begin(source, position)
+                await self._read_back(books, source, position)
+        except BaseException:
+            self._books = None
+            raise
         self.telemetry.opened(len(accounts), len(raised))
         return books
 
     async def _read_back(self, books: Books, source: Source, offset: int) -> None:
-        """Learn the ids that lie before an offset, and what no published window has counted."""
+        """Learn the ids that lie before an offset, and what no published window has counted.
+
+        Where no account includes anything of what was committed, the state is gone: all is added
+        up again.
+        """
         books.journals[source] = Journal(self.horizon_ms)
-        async for record in self.history.before(source, offset):
+        is_lost = offset > 0 and source.topic in SOURCES and not books.ledger.includes(source)
+        records = self.history.all_before if is_lost else self.history.before
+        async for record in records(source, offset):
             event = self.reader.event(record)
             books.count(source, record, event)
-            if not isinstance(event, Exception):
+            if isinstance(event, Exception):
+                continue
+            if is_lost:
+                books.post(source, record, event)
+            else:
                 books.note(source, record, event)
         books.positions[source] = max(offset, books.positions.get(source, NEVER))
 
@@ -187,13 +204,17 @@ class Accounting:
     async def _publish_windows(self, books: Books) -> None:
         now_ms, spans = self._now_ms(), self.spans()
         read_to_end = {
-            source for source, (_, end) in spans.items() if books.positions.get(source, 0) >= end
+            source
+            for source, (_, end) in spans.items()
+            if end is not None and books.positions.get(source, 0) >= end
         }
         for data in books.windows.closed(now_ms, read_to_end):
             await self._publish([analytics_event(data, self.clock.now())])
 
     async def _raise(self, books: Books, changed: Iterable[tuple[Scope, str]]) -> None:
         budgets, now = self.budgets(), self.clock.now()
+        if JUDGE not in books.journals:
+            return
 
         def cost(scope: Scope, period: str) -> Decimal:
             return books.cost_usd(self.view, scope, period)

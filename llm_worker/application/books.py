@@ -53,6 +53,9 @@ class SpendHistory(Protocol):
     def before(self, source: Source, offset: int) -> AsyncIterator[PlacedRecord]:
         """Give the records before an offset, as far as ids are known."""
 
+    def all_before(self, source: Source, offset: int) -> AsyncIterator[PlacedRecord]:
+        """Give every record before an offset."""
+
 
 class SpendTelemetry(Protocol):
     """Who is told how the accounting goes."""

@@ -59,7 +59,7 @@ class Buyer:
             return None
         is_probe, tried = self.board.is_probing(target), None
         try:
-            if not await self.ownership.holds(request.delivery):
+            if not await self.ownership.holds(request.delivery.generation):
                 return Grant.LET_GO
             attempt = Attempt(
                 attempt_id=uuid4(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.cached import CachedVerdict, CacheHit
     from llm_worker.domain.claim import Claim, Claiming
-    from llm_worker.domain.delivery import Delivery, PlacedRecord, Record
+    from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.event import DeadLetter, Event
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Rejected, Target
     from llm_worker.domain.request import ComparisonRequest
@@ -236,10 +236,10 @@ class ReplyTopics(Protocol):
 
 
 class Ownership(Protocol):
-    """Whether a record that a group pulled is still ours."""
+    """Whether what was pulled in a generation of the group is still ours."""
 
-    async def holds(self, record: Delivery | PlacedRecord) -> bool:
-        """Say whether its partition is ours in the same generation; waits while it is unsure."""
+    async def holds(self, generation: int) -> bool:
+        """Say whether its partitions are ours; waits while it is unsure."""
 
 
 class RefusalLog(Protocol):

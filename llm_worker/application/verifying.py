@@ -49,7 +49,9 @@ async def verify(totals: Totals, reader: Reader, *, horizon_ms: int) -> list[Dri
     for _ in range(_TRIES - 1):
         if drifts:
             await asyncio.sleep(_PAUSE_S)
-            drifts = await _compare(totals, reader, horizon_ms=horizon_ms)
+            before = {drift.key for drift in drifts}
+            again = await _compare(totals, reader, horizon_ms=horizon_ms)
+            drifts = [drift for drift in again if drift.key in before]
     return drifts
 
 

@@ -153,7 +153,7 @@ def _accounting(
     )
 
 
-def _spans(app: DeliveryApp, topics: TopicCatalog) -> dict[Source, tuple[int, int]]:
+def _spans(app: DeliveryApp, topics: TopicCatalog) -> dict[Source, tuple[int, int | None]]:
     logical = topics.names_on_broker()
     return {Source(logical[tp.topic], tp.partition): span for tp, span in app.spans().items()}
 

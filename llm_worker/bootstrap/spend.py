@@ -77,6 +77,13 @@ class TopicHistory:
         async for each in read_before(self._options, place, offset, back_ms=self._horizon_ms):
             yield each
 
+    async def all_before(self, source: Source, offset: int) -> AsyncIterator[PlacedRecord]:
+        """Give every record before an offset."""
+        topic = self._topics.on_broker(source.topic)
+        async for each in read_to_end(self._options, [topic]):
+            if each.partition == source.partition and each.offset < offset:
+                yield each
+
     def events(self) -> AsyncGenerator[PlacedRecord]:
         """Give every record of the source topics, in the order of each partition."""
         topics = [self._topics.on_broker(name) for name in SOURCES]

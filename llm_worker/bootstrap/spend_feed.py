@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from llm_worker.adapters.kafka.spend_codec import read_account
 from llm_worker.client.compacted import CompactedTopic
 from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.spend import day_of, month_of
 from llm_worker.domain.spend_events import OWNER
 from llm_worker.domain.spend_view import SpendView
 from llm_worker.domain.usage import usage_report
@@ -35,6 +37,7 @@ class SpendFeed:
         self.view = SpendView()
         self.on_account: OnAccount = _ignored
         self._clock = clock
+        self._month = ""
         self._topic = CompactedTopic(options, topics.on_broker(TopicName.SPEND_STATE), self._take)
 
     async def follow(self) -> None:
@@ -55,6 +58,15 @@ class SpendFeed:
             return
         key, account = read
         self.view.put(key, account)
+        self._forget()
         if account is not None:
             owner = dict(record.headers).get(OWNER) or b""
             self.on_account(key, account, owner.decode(errors="replace"))
+
+    def _forget(self) -> None:
+        """Keep this month and the one before it."""
+        today = self._clock.now()
+        month = month_of(day_of(today))
+        if month != self._month:
+            self._month = month
+            self.view.forget_before(month_of(day_of(today.replace(day=1) - timedelta(days=1))))

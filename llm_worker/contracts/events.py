@@ -6,16 +6,33 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 
 from llm_worker.contracts.envelope import UtcDatetime, WireModel
 from llm_worker.contracts.result import TokenUsage
 from llm_worker.contracts.vocabulary import AlertType, FailureType, ProviderName, TopicName
 
+_DIGITS = 12
+
+
+def _plausible(usd: Decimal) -> Decimal:
+    # Beyond that the sum of two would have more digits than anybody can keep.
+    if usd and not -_DIGITS <= usd.adjusted() < _DIGITS:
+        raise ValueError("is no plausible amount; send US dollars")
+    return usd
+
+
+def _countable(tokens: dict[str, int]) -> dict[str, int]:
+    if any(not 0 <= count < 10**_DIGITS for count in tokens.values()):
+        raise ValueError("has a count below 0 or beyond any model; send tokens by kind")
+    return tokens
+
+
 UsdNumber = Annotated[
     Decimal,
     PlainSerializer(float, return_type=float, when_used="json"),
     Field(ge=0),
+    AfterValidator(_plausible),
     WithJsonSchema({"type": "number", "minimum": 0}),
 ]
 """US dollars: exact inside, a JSON number on the wire."""
@@ -107,7 +124,7 @@ class LLMCostTrackingV1(WireModel):
     request_type: str = "comparison"
     cost_estimate_usd: UsdNumber = Field(description="0 with cost_known false is unknown.")
     cost_known: bool = Field(description="False: the cost is unknown, not zero.")
-    token_usage: TokenCounts = Field(
+    token_usage: Annotated[TokenCounts, AfterValidator(_countable)] = Field(
         description="prompt_tokens, completion_tokens, total_tokens, cache_read_tokens, "
         "cache_write_tokens, reasoning_tokens."
     )

@@ -88,6 +88,13 @@ class Ledger:
         self._changed |= touched
         return bool(touched)
 
+    def includes(self, source: Source) -> bool:
+        """Say whether any account includes anything of a source partition."""
+        return any(
+            key.source == source and account.last_offset > NEVER
+            for key, account in self._accounts.items()
+        )
+
     def account(self, key: AccountKey) -> Account | None:
         """Give the account, if there is one."""
         return self._accounts.get(key)

@@ -50,6 +50,7 @@ class LocalBudget:
         self._outstanding: Counter[Place] = Counter()
         self._shared: Counter[Place] = Counter()
         self._known: dict[Place, int] = {}
+        self._settled: Counter[Place] = Counter()
         self._bases: dict[Place, _Base] = {}
 
     def hold(self, places: Iterable[Place], amount: int) -> None:
@@ -70,6 +71,7 @@ class LocalBudget:
         """Replace an estimate with what it cost."""
         for place in places:
             self._outstanding[place] -= amount
+            self._settled[place] += cost
             if is_shared:
                 self._shared[place] -= amount
             base = self._bases.get(place)
@@ -78,9 +80,10 @@ class LocalBudget:
             elif place in self._known:
                 self._known[place] += cost  # our part was taken out of it
 
-    def heard(self, place: Place, total: int) -> None:
-        """Take the sum of what all have spent and set aside, with our part in it."""
-        self._known[place] = max(0, total - self._shared[place])
+    def heard(self, place: Place, spent: int, held: int) -> None:
+        """Take the sums of what all have spent and set aside, with our part in them."""
+        self._known[place] = max(0, spent + held - self._shared[place])
+        self._settled[place] = spent
         self._bases.pop(place, None)
 
     def judge(self, place: Place, limit: int, amount: int, floor: int, share: float) -> Room:
@@ -101,7 +104,9 @@ class LocalBudget:
             return Room.FITS
         if amount <= room:
             return Room.BUSY
-        return Room.SHARE_SPENT if amount <= limit - spent else Room.SPENT
+        # What others had set aside, when they were last heard of, may cost less.
+        is_spent = amount > limit - max(self._settled[place], floor)
+        return Room.SPENT if is_spent else Room.SHARE_SPENT
 
     def outstanding(self, place: Place) -> int:
         """Give what we have set aside."""
@@ -110,6 +115,7 @@ class LocalBudget:
     def forget_all_but(self, periods: Container[str]) -> None:
         """Drop what is known of other periods; what is set aside stays until it is settled."""
         self._known = {at: sum_ for at, sum_ in self._known.items() if at[1] in periods}
+        self._settled = Counter({at: n for at, n in self._settled.items() if at[1] in periods})
         self._bases = {at: base for at, base in self._bases.items() if at[1] in periods}
         self._outstanding = Counter({at: sum_ for at, sum_ in self._outstanding.items() if sum_})
         self._shared = Counter({at: sum_ for at, sum_ in self._shared.items() if sum_})

@@ -23,6 +23,9 @@ SOURCES: Final = (TopicName.COST_TRACKING, TopicName.REQUEST_COMPLETED)
 COUNTED: Final = (*SOURCES, TopicName.PROVIDER_FAILURE)
 """The topics that usage analytics count."""
 
+_NAME_LIMIT: Final = 200
+"""Characters."""
+
 NOBODY: Final = ""
 """The organisation of requests that name none."""
 
@@ -116,9 +119,9 @@ def _entry_of_cost(event: EventEnvelope[Any], data: LLMCostTrackingV1) -> Entry:
     return Entry(
         event_id=event.event_id,
         cell=Scope(
-            data.organization_id or NOBODY,
+            _name(data.organization_id),
             data.provider,
-            data.model,
+            _name(data.model),
             _lane(data.metadata),
         ),
         day=day_of(event.event_timestamp),
@@ -136,9 +139,9 @@ def _entry_of_completion(event: EventEnvelope[Any], data: LLMRequestCompletedV1)
     return Entry(
         event_id=event.event_id,
         cell=Scope(
-            str(metadata.get("organization_id") or NOBODY),
+            _name(metadata.get("organization_id")),
             data.provider,
-            str(metadata.get("model", "")),
+            _name(metadata.get("model")),
             _lane(metadata),
         ),
         day=day_of(event.event_timestamp),
@@ -148,4 +151,9 @@ def _entry_of_completion(event: EventEnvelope[Any], data: LLMRequestCompletedV1)
 
 
 def _lane(metadata: Mapping[str, object]) -> str:
-    return str(metadata.get("lane", ""))
+    return _name(metadata.get("lane"))
+
+
+def _name(given: object) -> str:
+    """Give a part of a cell; cut where it would make a key that no topic takes."""
+    return str(given or "")[:_NAME_LIMIT]

@@ -121,11 +121,12 @@ def alert_event(alert: Alert, now: datetime) -> Event:
 
 
 def analytics_event(data: LLMUsageAnalyticsV1, now: datetime) -> Event:
-    """Tell what happened in a window of time."""
+    """Tell what happened in a window of time; each owner of partitions tells of its own."""
     window_id = uuid5(_NAMESPACE, data.period_start.isoformat())
+    first = min(data.metadata["next_offsets"])
     return Event(
         topic=TopicName.USAGE_ANALYTICS,
-        event_id=uuid5(window_id, TopicName.USAGE_ANALYTICS),
+        event_id=uuid5(window_id, f"{TopicName.USAGE_ANALYTICS}/{data.period_end}/{first}"),
         correlation_id=window_id,
         timestamp=now,
         data=data,

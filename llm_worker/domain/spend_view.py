@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 
 class SpendView:
-    """The accounts that were published last, of the newest month and the one before it."""
+    """The accounts that were published last."""
 
     def __init__(self) -> None:
         self._accounts: dict[tuple[Scope, str], dict[Source, Account]] = {}
-        self._newest_month = ""
         self._sources: set[Source] = set()
 
     def put(self, key: AccountKey, account: Account | None) -> None:
@@ -29,10 +28,6 @@ class SpendView:
         if account is None:
             self._accounts.get(place, {}).pop(key.source, None)
             return
-        month = month_of(key.period)
-        if month > self._newest_month:
-            self._forget_before(self._newest_month)
-            self._newest_month = month
         self._accounts.setdefault(place, {})[key.source] = account
         self._sources.add(key.source)
 
@@ -59,15 +54,8 @@ class SpendView:
             if of_period == period:
                 yield scope, total_of(accounts.values())
 
-    def last_offsets(self) -> dict[Source, int]:
-        """Give, per source partition, the last offset that is in here."""
-        found: dict[Source, int] = {}
-        for accounts in self._accounts.values():
-            for source, account in accounts.items():
-                found[source] = max(account.last_offset, found.get(source, account.last_offset))
-        return found
-
-    def _forget_before(self, month: str) -> None:
+    def forget_before(self, month: str) -> None:
+        """Drop the accounts of days and months that lie before a month."""
         self._accounts = {
             place: accounts
             for place, accounts in self._accounts.items()

@@ -78,21 +78,27 @@ class Load:
         future = await self._producer.send(topic, value=value, key=sent.correlation_id.encode())
         self._on_their_way.append(future)
 
-    async def send_many(self, number: int) -> list[Sent]:
+    async def send_many(self, number: int, **data: Any) -> list[Sent]:  # noqa: ANN401 - a request's fields
         """Send requests in one go, by turns on both lanes."""
         lanes = list(Lane)
-        sent = [await self.send(lane=lanes[turn % len(lanes)]) for turn in range(number)]
+        sent = [await self.send(lane=lanes[turn % len(lanes)], **data) for turn in range(number)]
         await self.flush()
         return sent
 
     @asynccontextmanager
-    async def running(self, *, rate_per_s: float, at_least: int) -> AsyncIterator[None]:
+    async def running(
+        self,
+        *,
+        rate_per_s: float,
+        at_least: int,
+        **data: Any,  # noqa: ANN401 - a request's fields
+    ) -> AsyncIterator[None]:
         """Send at a rate beside the body, and after it until so many were sent."""
 
         async def run() -> None:
             lanes = list(Lane)
             for turn in count():
-                await self.send(lane=lanes[turn % len(lanes)])
+                await self.send(lane=lanes[turn % len(lanes)], **data)
                 await asyncio.sleep(1 / rate_per_s)
 
         async with beside(run()):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from llm_worker.application.ports import Refusal, Sending
     from llm_worker.domain.alerts import Alert
-    from llm_worker.domain.delivery import Delivery, PlacedRecord, Record
+    from llm_worker.domain.delivery import PlacedRecord, Record
     from llm_worker.domain.errors import InvalidDeliveryError
     from llm_worker.domain.ledger import Account
     from llm_worker.domain.spend import AccountKey, Source
@@ -95,6 +95,10 @@ class FakeTopics:
         for record in records[:offset]:
             if record.at_ms >= near[0].at_ms - self.horizon_ms:
                 yield record
+
+    async def all_before(self, source: Source, offset: int) -> AsyncIterator[PlacedRecord]:
+        for record in self.sources.get(source, [])[:offset]:
+            yield record
 
     async def events(self) -> AsyncIterator[PlacedRecord]:
         for source, records in self.sources.items():
@@ -184,7 +188,7 @@ class Accountant:
         sources = self.topics.sources
         return {each: (at, len(sources.get(each, []))) for each, at in self.committed.items()}
 
-    async def holds(self, _record: Delivery | PlacedRecord) -> bool:
+    async def holds(self, _generation: int) -> bool:
         return self.is_ours
 
     def hear(self) -> None:

@@ -167,7 +167,7 @@ class FakeProvider:
 class FakeOwnership:
     is_ours: bool = True
 
-    async def holds(self, _record: object) -> bool:
+    async def holds(self, _generation: int) -> bool:
         return self.is_ours
 
 

@@ -173,7 +173,7 @@ class HardBudget:
             self._grant(reservation)
             self._note_shared(reservation)
         for n, place in enumerate(reservation.fence.places):
-            self._own.heard(place, sums[2 * n] + sums[2 * n + 1])
+            self._own.heard(place, sums[2 * n], sums[2 * n + 1])
         if word == b"granted":
             return None
         del self._open[attempt_id]

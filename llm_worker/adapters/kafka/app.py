@@ -114,10 +114,13 @@ class DeliveryApp(faust.App):
         """Say whether records wait for an agent to pull them."""
         return any(queue.qsize() for queue in self._queues)
 
-    def spans(self) -> Mapping[TP, tuple[int, int]]:
-        """Give each of our partitions' commit, 0 without one, and its end as far as we know."""
+    def spans(self) -> Mapping[TP, tuple[int, int | None]]:
+        """Give each of our partitions' commit, 0 without one, and its end; None is unknown."""
         consumer = cast("SafeConsumer", self.consumer)
-        return {tp: (committed or 0, end) for tp, (committed, end) in consumer.spans().items()}
+        return {
+            tp: (committed or 0, consumer.highwater(tp))
+            for tp, (committed, _) in consumer.spans().items()
+        }
 
     def assigned(self) -> AbstractSet[TP]:
         """Give the partitions that are ours now."""

@@ -28,6 +28,8 @@ _GATHER_S: Final = 0.2
 """Seconds in which a batch is gathered: state is written once a batch, not once an event."""
 _IDLE_S: Final = 1.0
 _RETRY_S: Final = 1.0
+_REVIEW_S: Final = 5.0
+"""At the latest, also while batch follows batch."""
 _STUCK_S: Final = 600.0
 """Longer than reading a day's events back at the start."""
 _log = structlog.get_logger(__name__)
@@ -40,7 +42,7 @@ class Booking(Protocol):
         """Bring a batch of one generation to its end; False: it is no longer ours."""
 
     async def review(self, generation: int) -> None:
-        """Look after what is ours when nothing comes."""
+        """Look after what is ours, whether anything comes or not."""
 
 
 class Intake:
@@ -63,7 +65,7 @@ class Intake:
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._is_open = True
-        self.last_done_s = clock.monotonic()
+        self._reviewed_s = self.last_done_s = clock.monotonic()
 
     async def consume(self, stream: Any) -> None:  # noqa: ANN401 - Faust's
         """Pull a stream; the body of an agent."""
@@ -119,8 +121,11 @@ class Intake:
         generation = self._app.consumer_generation_id
         if self._is_open and self._held:
             await self._book_batch()
-        elif self._is_open and self._app.assigned():
+        now_s = self._clock.monotonic()
+        is_due = not self._held or now_s >= self._reviewed_s + _REVIEW_S
+        if self._is_open and is_due and self._app.assigned():
             await self._booking.review(generation)
+            self._reviewed_s = now_s
         await self._gather()
 
     async def _gather(self) -> None:

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from llm_worker.adapters.kafka.consumer import SafeConsumer
     from llm_worker.application.ports import Clock
-    from llm_worker.domain.delivery import Delivery, PlacedRecord
 
 _LOOK_AGAIN_S = 0.05
 
@@ -27,9 +26,9 @@ class GroupOwnership:
         self._session_timeout_s = session_timeout_s
         self._clock = clock
 
-    async def holds(self, record: Delivery | PlacedRecord) -> bool:
-        """Say whether its partition is ours in the same generation; waits while it is unsure."""
-        while record.generation == self._app.consumer_generation_id:
+    async def holds(self, generation: int) -> bool:
+        """Say whether its partitions are ours; waits while it is unsure."""
+        while generation == self._app.consumer_generation_id:
             heard_s = cast("SafeConsumer", self._app.consumer).last_heartbeat_s
             if self._clock.monotonic() - heard_s < self._session_timeout_s:
                 return True

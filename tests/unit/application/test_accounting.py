@@ -255,3 +255,38 @@ def _rendered(
     accountant: Accountant, key: AccountKey, account: Account, owner: str = "zombie"
 ) -> Record:
     return accountant.accounting.reader.render(state_event(key, account, NOW, owner))
+
+
+async def test_state_that_is_gone_is_added_up_again_from_the_events(topics: FakeTopics) -> None:
+    for usd in (0.4, None, 0.5):
+        topics.append(cost_of(usd=usd))
+    first = Accountant(topics, budgets=_limited(daily="0.8"))
+    assert await first.accounting.book(topics.pulled())
+    before = await topics.accounts()
+    topics.held = topics.of(TopicName.COST_ALERT)
+    again = Accountant(topics, budgets=_limited(daily="0.8"), committed={COSTS: 3})
+    await again.accounting.review(1)
+    after = await topics.accounts()
+    assert {key: each.cost_usd for key, each in after.items()} == {
+        key: each.cost_usd for key, each in before.items()
+    }
+    assert (await _account(topics)).unknown_costs == 1
+    assert len(topics.of(TopicName.COST_ALERT)) == 1
+
+
+@pytest.mark.parametrize("usd", ["1e9999999", "1e999999", "1e-999999"])
+async def test_cost_that_nobody_can_add_up_is_set_aside(topics: FakeTopics, usd: str) -> None:
+    topics.append(cost_of(cost_estimate_usd=usd))
+    topics.append(cost_of(usd=0.25))
+    accountant = Accountant(topics)
+    assert await accountant.accounting.book(topics.pulled())
+    assert len(accountant.telemetry.set_aside) == 1
+    assert (await _account(topics)).cost_usd == Decimal("0.25")
+
+
+async def test_review_publishes_nothing_when_ownership_is_lost(topics: FakeTopics) -> None:
+    topics.append(completion_value(), REQUESTS)
+    accountant = Accountant(topics, is_ours=False)
+    accountant.clock.advance(120)
+    await accountant.accounting.review(1)
+    assert topics.held == []

@@ -57,17 +57,25 @@ def test_what_was_heard_of_others_last_counts_without_our_own_part() -> None:
     own = LocalBudget()
     own.hold([_DAY], 10)
     own.share([_DAY], 10)
-    own.heard(_DAY, 50)
+    own.heard(_DAY, 50, 0)
     assert _judge(own, 50) is Room.FITS
     assert _judge(own, 51) is Room.BUSY
     assert _judge(own, 61) is Room.SPENT
+
+
+def test_what_others_had_set_aside_is_no_reason_to_refuse_for_good() -> None:
+    own = LocalBudget()
+    own.heard(_DAY, 20, 70)
+    assert _judge(own, 10) is Room.FITS
+    assert _judge(own, 40) is Room.SHARE_SPENT
+    assert _judge(own, 81) is Room.SPENT
 
 
 def test_own_call_that_ends_after_the_last_word_is_not_forgotten() -> None:
     own = LocalBudget()
     own.hold([_DAY], 10)
     own.share([_DAY], 10)
-    own.heard(_DAY, 50)
+    own.heard(_DAY, 50, 0)
     own.settle([_DAY], 10, 8, is_shared=True)
     assert _judge(own, 52) is Room.FITS
     assert _judge(own, 53) is Room.SPENT
@@ -78,7 +86,7 @@ def test_sums_that_have_forgotten_us_are_heard_as_they_are() -> None:
     own.hold([_DAY], 10)
     own.share([_DAY], 10)
     own.unshare()
-    own.heard(_DAY, 50)
+    own.heard(_DAY, 50, 0)
     assert _judge(own, 40) is Room.FITS
     assert _judge(own, 41) is Room.BUSY
 
@@ -96,8 +104,8 @@ def test_what_is_left_is_divided_anew_when_somebody_comes_or_goes() -> None:
 def test_other_days_are_forgotten_but_not_what_is_still_set_aside() -> None:
     own = LocalBudget()
     own.hold([_DAY, _OTHER_DAY], 7)
-    own.heard(_DAY, 90)
-    own.heard(_OTHER_DAY, 90)
+    own.heard(_DAY, 90, 0)
+    own.heard(_OTHER_DAY, 90, 0)
     own.forget_all_but({_OTHER_DAY[1]})
     assert own.outstanding(_DAY) == 7
     assert own.judge(_DAY, 100, 93, 0, 1.0) is Room.FITS
@@ -116,7 +124,7 @@ def test_processes_that_cannot_ask_each_other_stay_within_the_limit_together(
 ) -> None:
     processes = [LocalBudget() for _ in range(3)]
     for each in processes:
-        each.heard(_DAY, known)
+        each.heard(_DAY, known, 0)
     held: list[tuple[LocalBudget, int]] = []
     spent = known
     for is_reserving, who, amount, part in steps:

@@ -154,6 +154,7 @@ def test_window_that_is_published_again_has_its_old_id() -> None:
             total_tokens={},
             total_cost=Decimal(0),
             average_response_time_ms=0,
+            metadata={"next_offsets": {"cost_tracking/0": 1}},
         )
         event = analytics_event(data, NOW)
         assert event.topic is TopicName.USAGE_ANALYTICS

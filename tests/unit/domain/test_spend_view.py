@@ -32,7 +32,6 @@ def test_nothing_is_spent_at_first() -> None:
     assert view.total(EVERYTHING, DAY) == Account()
     assert view.cost_usd(EVERYTHING, DAY) == Decimal(0)
     assert not view.has_other_sources([])
-    assert not view.last_offsets()
 
 
 def test_total_is_the_sum_over_source_partitions_and_topics() -> None:
@@ -82,10 +81,17 @@ def test_every_scope_of_a_period_has_its_total() -> None:
     assert totals == {EVERYTHING: Decimal(3), CELL: Decimal(4)}
 
 
-def test_months_before_the_one_before_the_newest_are_forgotten_with_their_days() -> None:
+def test_months_before_one_are_forgotten_with_their_days() -> None:
     periods = ("2026-11", "2026-11-30", "2026-12", "2026-12-31", "2027-01", "2027-01-01")
     view = _view(*((_key(period), _account()) for period in periods))
+    view.forget_before("2026-12")
     assert _periods(view, *periods) == ["2026-12", "2026-12-31", "2027-01", "2027-01-01"]
+
+
+def test_account_of_a_far_future_pushes_nothing_out() -> None:
+    view = _view((_key("2026-11"), _account()), (_key("2099-01"), _account()))
+    view.put(_key("2099-02"), _account())
+    assert _periods(view, "2026-11") == ["2026-11"]
 
 
 def test_month_before_the_newest_is_there_for_late_events_and_for_the_week_before() -> None:
@@ -93,20 +99,3 @@ def test_month_before_the_newest_is_there_for_late_events_and_for_the_week_befor
     view.put(_key("2026-12-31"), _account("5"))
     assert view.cost_usd(EVERYTHING, "2026-12-31") == Decimal(5)
     assert view.cost_usd(EVERYTHING, "2027-01-01") == Decimal(2)
-
-
-def test_account_of_an_old_month_does_not_push_the_newest_ones_out() -> None:
-    periods = ("2027-01", "2026-12", "2026-03")
-    view = _view(*((_key(period), _account()) for period in periods))
-    assert _periods(view, "2027-01", "2026-12") == ["2027-01", "2026-12"]
-    view.put(_key("2027-02"), _account())
-    assert _periods(view, *periods) == ["2027-01"]
-
-
-def test_last_offset_of_a_source_partition_is_the_highest_of_its_accounts() -> None:
-    view = _view(
-        (_key(), _account(last_offset=3)),
-        (_key("2026-11-22"), _account(last_offset=9)),
-        (_key(source=MORE_COSTS), _account(last_offset=0)),
-    )
-    assert view.last_offsets() == {COSTS: 9, MORE_COSTS: 0}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from llm_worker.adapters.kafka.ownership import GroupOwnership
-from tests.support.builders import delivery_of
 from tests.support.fakes import ManualClock
 
 if TYPE_CHECKING:
@@ -38,12 +37,12 @@ async def _undecided(waiting: asyncio.Future[bool]) -> bool:
 async def test_delivery_of_this_generation_is_ours_while_heartbeats_are_accepted() -> None:
     clock = ManualClock()
     clock.advance(44)
-    assert await _ownership(_App(), clock).holds(delivery_of(b""))
+    assert await _ownership(_App(), clock).holds(1)
 
 
 async def test_delivery_of_an_older_generation_is_not_ours() -> None:
     app = _App(consumer_generation_id=2)
-    assert not await _ownership(app, ManualClock()).holds(delivery_of(b"", generation=1))
+    assert not await _ownership(app, ManualClock()).holds(1)
 
 
 async def test_frozen_and_thawed_worker_waits_for_the_coordinator_before_it_goes_on_buying() -> (
@@ -51,7 +50,7 @@ async def test_frozen_and_thawed_worker_waits_for_the_coordinator_before_it_goes
 ):
     app, clock = _App(), ManualClock()
     clock.advance(46)
-    waiting = asyncio.ensure_future(_ownership(app, clock).holds(delivery_of(b"")))
+    waiting = asyncio.ensure_future(_ownership(app, clock).holds(1))
     assert await _undecided(waiting)
     app.consumer.last_heartbeat_s = 46
     assert await waiting
@@ -60,7 +59,7 @@ async def test_frozen_and_thawed_worker_waits_for_the_coordinator_before_it_goes
 async def test_thawed_worker_that_learns_of_a_new_generation_lets_go() -> None:
     app, clock = _App(), ManualClock()
     clock.advance(46)
-    waiting = asyncio.ensure_future(_ownership(app, clock).holds(delivery_of(b"")))
+    waiting = asyncio.ensure_future(_ownership(app, clock).holds(1))
     assert await _undecided(waiting)
     app.consumer_generation_id = 2
     assert not await waiting
@@ -70,7 +69,7 @@ async def test_unsure_worker_lets_go_when_its_partitions_are_being_taken() -> No
     """The drain waits for it: it must not wait for the drain."""
     app, clock = _App(), ManualClock()
     clock.advance(46)
-    waiting = asyncio.ensure_future(_ownership(app, clock).holds(delivery_of(b"")))
+    waiting = asyncio.ensure_future(_ownership(app, clock).holds(1))
     assert await _undecided(waiting)
     app.rebalancing = True
     assert not await waiting
