@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from llm_worker.adapters.clock import SystemClock
@@ -59,10 +60,9 @@ class CostLoad:
     async def write(self, producer: AIOKafkaProducer, count: int) -> None:
         """Write so many records; on return the broker holds them."""
         draw = random.Random(f"{self.seed}/{self.written}")  # noqa: S311 - a seeded load
-        futures = []
+        futures, topic = [], self.installation.topic(TopicName.COST_TRACKING)
         for _ in range(count):
             value = self._record(draw)
-            topic = self.installation.topic(TopicName.COST_TRACKING)
             futures.append(await producer.send(topic, value, key=b"cost"))
         await asyncio.gather(*futures)
         self.written += count
@@ -194,14 +194,20 @@ async def until_booked(installation: Installation, *, timeout_s: float) -> None:
     topic = installation.topic(TopicName.COST_TRACKING)
     [(place, end)] = (await installation.ends(topic)).items()
 
+    admin = AIOKafkaAdminClient(**installation.options)
+    await admin.start()
+
     async def is_committed() -> bool:
         try:
-            found = await installation.committed(f"{installation.group}-accountant")
+            found = await admin.list_consumer_group_offsets(f"{installation.group}-accountant")
         except KafkaError:  # a group that is new has no coordinator yet
             return False
-        return found.get(place) == end
+        return place in found and found[place].offset == end
 
-    await until(is_committed, timeout_s=timeout_s, what="all cost events are booked")
+    try:
+        await until(is_committed, timeout_s=timeout_s, what="all cost events are booked")
+    finally:
+        await admin.close()
 
 
 def _is_unknown(event: Mapping[str, Any]) -> bool:

@@ -49,7 +49,7 @@ async def test_totals_are_exact_although_accountants_are_killed(
     installation: Installation,
 ) -> None:
     load, running = CostLoad(installation, seed=1), list[WorkerProcess]()
-    events, kills = sized(small=6_000, full=50_000), sized(small=4, full=20)
+    events, kills = sized(small=4_000, full=50_000), sized(small=2, full=20)
     try:
         async with load.open() as producer:
             for number in range(kills):
