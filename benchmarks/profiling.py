@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import WINDOW_PER_LANE, Loop
+from benchmarks.bench import MOCK, WINDOW_PER_LANE, Loop
 from benchmarks.over_http import OverHttp
+from benchmarks.parts.budget import PRICED_MOCK, Case, settings_with
 from benchmarks.report import Section
 from benchmarks.window import measure_for
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.dev.cache import EmbeddedCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from benchmarks.bench import Bench
@@ -82,23 +83,38 @@ async def profile_http(bench: Bench, tell: Callable[[str], None]) -> dict[str, S
 
 async def profile_cache(bench: Bench, tell: Callable[[str], None]) -> dict[str, Section]:
     """Profile the worker with Redis and without, on requests that each ask something else."""
-
-    def running(url: str) -> Running:
-        @contextmanager
-        def run(topics: TopicCatalog) -> Iterator[Subject]:
-            slots = _IN_FLIGHT // WINDOW_PER_LANE
-            settings = {"CACHE__REDIS_URL": url}
-            with bench.worker(topics, slots=slots, settings=settings) as (subject, _):
-                yield subject
-
-        return run
-
     with EmbeddedCache(bench.directory / "profiled") as cache:
-        return await _profile_both(bench, running(cache.url), ("ii", running("")), tell)
+        worker, alone = (_worker(bench, {"CACHE__REDIS_URL": url}, MOCK) for url in (cache.url, ""))
+        return await _profile_both(bench, worker, ("ii", alone), tell)
 
 
-PROFILES = {"mock": profile_mock, "http": profile_http, "cache": profile_cache}
+async def profile_budget(bench: Bench, tell: Callable[[str], None]) -> dict[str, Section]:
+    """Profile the worker with two hard limits and with none, over Redis in both cases."""
+    with EmbeddedCache(bench.directory / "profiled") as cache:
+        limited, free = (
+            _worker(bench, settings_with(case, cache.url, f"{case.name}:"), PRICED_MOCK)
+            for case in (Case.OF_ALL, Case.NONE)
+        )
+        return await _profile_both(bench, limited, ("none", free), tell)
+
+
+PROFILES = {
+    "mock": profile_mock,
+    "http": profile_http,
+    "cache": profile_cache,
+    "budget": profile_budget,
+}
 """By what answers."""
+
+
+def _worker(bench: Bench, settings: Mapping[str, str], providers: Mapping[str, str]) -> Running:
+    @contextmanager
+    def run(topics: TopicCatalog) -> Iterator[Subject]:
+        slots = _IN_FLIGHT // WINDOW_PER_LANE
+        with bench.worker(topics, slots=slots, providers=providers, settings=settings) as running:
+            yield running[0]
+
+    return run
 
 
 async def _profile_both(

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from benchmarks.bench import bench_on
+from benchmarks.parts.accountant import AccountantPlan, measure_accountant
 from benchmarks.parts.adapters import AdapterPlan, measure_adapters
+from benchmarks.parts.budget import BudgetPlan, measure_budget
 from benchmarks.parts.cache import CachePlan, measure_cache
 from benchmarks.parts.cache_trips import TripsPlan, measure_trips
 from benchmarks.parts.cpu import CpuPlan, measure_cpu
@@ -23,6 +25,7 @@ from benchmarks.parts.growth import GrowthPlan, measure_growth
 from benchmarks.parts.http import HttpPlan, measure_http
 from benchmarks.parts.memory import MemoryPlan, measure_memory
 from benchmarks.parts.orchestrator import OrchestratorPlan, measure_orchestrator
+from benchmarks.parts.pricing import PricingPlan, measure_pricing
 from benchmarks.parts.redis_faults import FaultPlan, measure_faults
 from benchmarks.parts.startup import measure_startup
 from benchmarks.profiling import PROFILES
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("cpu", "http", "adapters", "orchestrator", "cache", "cache-trips", "redis-faults"),
-    *("memory", "startup", "growth"),
+    *("pricing", "accountant", "budget", "memory", "startup", "growth"),
 )
 
 
@@ -91,6 +94,11 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
     )
     trips = TripsPlan(comparisons=50 if quick else 200)
     faults = FaultPlan(seconds=3 if quick else 10)
+    pricing = PricingPlan(rounds=rounds, prices=20_000 if quick else 100_000)
+    accountant = AccountantPlan(rounds=rounds, events=20_000 if quick else 60_000)
+    budget = BudgetPlan(
+        rounds=rounds, comparisons=1_500 if quick else 3_000, counted=50 if quick else 200
+    )
     memory = MemoryPlan(slots=2_000, seconds=15 if quick else 60)
     growth = GrowthPlan(
         rounds=rounds,
@@ -106,6 +114,9 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
         "cache": lambda: measure_cache(bench, cache, _tell),
         "cache-trips": lambda: measure_trips(bench, trips, _tell),
         "redis-faults": lambda: measure_faults(bench, faults, _tell),
+        "pricing": lambda: measure_pricing(bench, pricing, _tell),
+        "accountant": lambda: measure_accountant(bench, accountant, _tell),
+        "budget": lambda: measure_budget(bench, budget, _tell),
         "memory": lambda: measure_memory(bench, memory, _tell),
         "startup": lambda: measure_startup(bench, max(rounds, 3), _tell),
         "growth": lambda: measure_growth(bench, growth, _tell),

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.bench import MOCK
 from benchmarks.load import request
 from benchmarks.metrics_page import MetricsPage
 from benchmarks.redis_side import calls_by_command
@@ -15,7 +16,7 @@ from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.dev.cache import EmbeddedCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from benchmarks.bench import Bench
     from benchmarks.report import Figure
@@ -46,7 +47,8 @@ async def measure_trips(bench: Bench, plan: TripsPlan, tell: Callable[[str], Non
     for name, (questions, entries) in _CASES.items():
         tell(f"cache-trips: {plan.comparisons} times a {name}")
         with EmbeddedCache(bench.directory / "trips") as cache:
-            counted = await _count(bench, plan, cache.url, questions, entries)
+            settings = {"CACHE__REDIS_URL": cache.url, "CACHE__LOCAL_MAX_ENTRIES": entries}
+            counted = await count_trips(bench, plan, settings, questions=questions)
         rows.append({"": name, **counted})
     return Section(
         title="What a comparison asks of Redis",
@@ -59,16 +61,22 @@ async def measure_trips(bench: Bench, plan: TripsPlan, tell: Callable[[str], Non
     )
 
 
-async def _count(
-    bench: Bench, plan: TripsPlan, url: str, questions: int | None, entries: str
+async def count_trips(
+    bench: Bench,
+    plan: TripsPlan,
+    settings: Mapping[str, str],
+    *,
+    questions: int | None = None,
+    providers: Mapping[str, str] = MOCK,
 ) -> dict[str, Figure]:
-    topics = await bench.topics("trips")
-    settings = {
-        "CACHE__REDIS_URL": url,
-        "CACHE__LOCAL_MAX_ENTRIES": entries,
-        "PROVIDERS__MOCK__LATENCY_MS": str(_LATENCY_MS),
-    }
-    with bench.worker(topics, slots=10, settings=settings) as (subject, address):
+    """Count what a comparison asks of the Redis that the settings name; nobody else asks it.
+
+    They ask so many different questions in turn; without `questions` each its own.
+    """
+    url, topics = settings["CACHE__REDIS_URL"], await bench.topics("trips")
+    chosen = {"PROVIDERS__MOCK__LATENCY_MS": str(_LATENCY_MS), **settings}
+    with bench.worker(topics, slots=10, providers=providers, settings=chosen) as running:
+        subject, address = running
         # Whatever is to be a hit later is bought here.
         await _ask(bench, subject, topics, questions, times=questions or 1)
         page, calls = await MetricsPage.of(address), calls_by_command(url)

@@ -14,6 +14,7 @@ from llm_worker.settings.names import CONFIG, variables
 _ROOT = Path(__file__).parents[2]
 _COMPOSE = _ROOT / "docker-compose.yml"
 _MANIFESTS = _ROOT / "deploy/kubernetes/worker.yaml"
+_ACCOUNTANT = _ROOT / "deploy/kubernetes/accountant.yaml"
 _DOCKERFILE = _ROOT / "Dockerfile"
 _PAGES = sorted((_ROOT / "deploy").rglob("*.md"))
 
@@ -62,6 +63,16 @@ def test_kubernetes_probes_what_the_worker_answers() -> None:
     [container] = _pod()["containers"]
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_kubernetes_probes_the_accountant_on_its_own_port() -> None:
+    [container] = yaml.safe_load(_ACCOUNTANT.read_text("utf-8"))["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert container["args"] == ["accountant"]
+    port = variables()["LLM_WORKER_WEB__ACCOUNTANT_PORT"].field.default
+    assert [each["containerPort"] for each in container["ports"]] == [port]
+    assert f"127.0.0.1:{port}:{port}" in _compose()["accountant"]["ports"]
 
 
 def test_kubernetes_scales_on_the_lag_of_every_request_topic() -> None:
