@@ -107,7 +107,7 @@ class Intake:
             partition=message.partition,
             offset=message.offset,
             generation=message.generation_id or 0,
-            at_ms=int(message.timestamp * 1000),
+            at_ms=round(message.timestamp * 1000),
             key=message.key,
             value=message.value,
             headers=tuple(cast("list[Header]", message.headers or ())),
@@ -148,7 +148,7 @@ class Intake:
             self._is_idle.set()
         if self._held[: len(batch)] == batch:  # else a rebalance has cleared it meanwhile
             del self._held[: len(batch)]
-            self._is_open = is_done
+            self._is_open = self._is_open and is_done
         if is_done:
             for _, message in batch:
                 self._app.ack(message)

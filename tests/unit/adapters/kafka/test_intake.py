@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from llm_worker.adapters.kafka.intake import BATCH, Intake
+from tests.support.events import event_of, message_of
+from tests.support.fakes import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from faust.types import Message
+
+    from llm_worker.domain.delivery import PlacedRecord
+
+
+@dataclass(slots=True)
+class _App:
+    """What the intake asks of Faust."""
+
+    consumer_generation_id: int = 1
+    should_stop: bool = False
+    partitions: set[int] = field(default_factory=lambda: {0})
+    acked: list[int] = field(default_factory=list)
+
+    def assigned(self) -> set[int]:
+        return self.partitions
+
+    def ack(self, message: Message) -> None:
+        self.acked.append(message.offset)
+
+    async def sleep(self, _seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+@dataclass(slots=True)
+class _Booking:
+    """Notes the batches; may fail, refuse or hold one up."""
+
+    batches: list[list[int]] = field(default_factory=list)
+    reviews: int = 0
+    failures: int = 0
+    is_ours: bool = True
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def book(self, records: list[PlacedRecord]) -> bool:
+        self.batches.append([record.offset for record in records])
+        await self.may_end.wait()
+        if self.failures:
+            self.failures -= 1
+            raise OSError("the broker is away")
+        return self.is_ours
+
+    async def review(self, _generation: int) -> None:
+        self.reviews += 1
+
+
+@dataclass(slots=True)
+class _Bench:
+    app: _App = field(default_factory=_App)
+    booking: _Booking = field(default_factory=_Booking)
+    clock: ManualClock = field(default_factory=ManualClock)
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(cast("Any", self.app), self.booking, clock=self.clock)
+
+    def pull(self, *offsets: int) -> None:
+        for offset in offsets:
+            self.intake._take(event_of(message_of(offset)))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.ensure_future(self.intake.keep_booking())
+        yield
+        self.app.should_stop = True
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def until(self, what: Any) -> None:  # noqa: ANN401 - any condition
+        async with asyncio.timeout(10):
+            while not what():  # noqa: ASYNC110 - the fakes have no events
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def bench() -> _Bench:
+    return _Bench()
+
+
+async def test_batch_is_acked_in_order_once_it_is_booked(bench: _Bench) -> None:
+    bench.pull(1, 2, 3)
+    async with bench.running():
+        await bench.until(lambda: bench.booking.batches)
+        assert bench.app.acked == []
+        bench.booking.may_end.set()
+        await bench.until(lambda: bench.app.acked)
+    assert bench.booking.batches == [[1, 2, 3]]
+    assert bench.app.acked == [1, 2, 3]
+
+
+async def test_batch_that_fails_is_booked_again_before_it_is_acked(bench: _Bench) -> None:
+    bench.booking.failures = 2
+    bench.booking.may_end.set()
+    bench.pull(1, 2)
+    async with bench.running():
+        await bench.until(lambda: bench.app.acked)
+    assert bench.booking.batches == [[1, 2]] * 3
+    assert bench.app.acked == [1, 2]
+
+
+async def test_what_is_anothers_by_now_is_never_acked_and_waits_for_the_new_generation(
+    bench: _Bench,
+) -> None:
+    bench.booking.is_ours = False
+    bench.booking.may_end.set()
+    bench.pull(1)
+    async with bench.running():
+        await bench.until(lambda: bench.booking.batches)
+        bench.pull(2)
+        await bench.intake.reopen()
+        bench.booking.is_ours = True
+        bench.pull(7)
+        await bench.until(lambda: bench.app.acked)
+    assert bench.app.acked == [7]
+
+
+async def test_drain_waits_for_the_batch_under_way_and_none_follows(bench: _Bench) -> None:
+    bench.pull(1)
+    async with bench.running():
+        await bench.until(lambda: bench.booking.batches)
+        draining = asyncio.ensure_future(bench.intake.drain(10))
+        bench.pull(2)
+        await asyncio.sleep(0)
+        assert not draining.done()
+        bench.booking.may_end.set()
+        await draining
+        await bench.until(lambda: bench.app.acked == [1])
+    assert bench.booking.batches == [[1]]
+
+
+async def test_drain_ends_although_a_batch_does_not(bench: _Bench) -> None:
+    bench.pull(1)
+    async with bench.running():
+        await bench.until(lambda: bench.booking.batches)
+        await bench.intake.drain(0.01)
+    assert bench.app.acked == []
+
+
+async def test_full_intake_makes_the_agents_wait(bench: _Bench) -> None:
+    bench.pull(*range(2 * BATCH))
+    assert not bench.intake._has_room.is_set()
+    bench.booking.may_end.set()
+    async with bench.running():
+        await bench.until(bench.intake._has_room.is_set)
+        await bench.until(lambda: len(bench.app.acked) == 2 * BATCH)
+    assert [len(batch) for batch in bench.booking.batches] == [BATCH, BATCH]
+
+
+async def test_what_is_ours_is_reviewed_also_when_nothing_comes(bench: _Bench) -> None:
+    async with bench.running():
+        await bench.until(lambda: bench.booking.reviews)
+
+
+async def test_who_stands_by_reviews_nothing(bench: _Bench) -> None:
+    bench.app.partitions = set()
+    bench.booking.may_end.set()
+    async with bench.running():
+        bench.pull(1)
+        await bench.until(lambda: bench.app.acked)
+    assert bench.booking.reviews == 0
+
+
+async def test_records_that_wait_without_end_are_noticed(bench: _Bench) -> None:
+    assert bench.intake.oldest_wait_s() == 0
+    bench.pull(1)
+    bench.clock.advance(700)
+    assert bench.intake.oldest_wait_s() == 700
