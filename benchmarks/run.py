@@ -94,7 +94,7 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
     )
     trips = TripsPlan(comparisons=50 if quick else 200)
     faults = FaultPlan(seconds=3 if quick else 10)
-    pricing = PricingPlan(rounds=rounds, prices=20_000 if quick else 100_000)
+    pricing = PricingPlan(rounds=rounds, prices=20_000 if quick else 50_000)
     accountant = AccountantPlan(rounds=rounds, events=20_000 if quick else 60_000)
     budget = BudgetPlan(
         rounds=rounds, comparisons=1_500 if quick else 3_000, counted=50 if quick else 200

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _ESSAY_BYTES = 1_000
 _IN_FLIGHT = 50
-_SKIP = 1_500
+_SKIP = 3_000
+"""More than are judged alone after a start under load, until the sums in Redis are seeded."""
 _BEHIND = 1_000
 PRICED_MOCK = MOCK | {
     "LLM_WORKER_PROVIDERS__MOCK__INPUT_USD_PER_MTOK": "1",
@@ -68,6 +69,14 @@ class BudgetPlan:
     counted: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a case cost, and how many attempts were judged alone before."""
+
+    window: Window
+    alone: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
     bench: Bench
@@ -75,7 +84,7 @@ class _Stage:
     topics: TopicCatalog
     url: str
 
-    async def run(self, case: Case) -> Window:
+    async def run(self, case: Case) -> _Run:
         """Run one case once; raises RuntimeError where the limits were not kept in Redis."""
         before, prefix = await self.bench.results(self.topics), f"{uuid4()}:"
         settings = settings_with(case, self.url, prefix)
@@ -91,11 +100,12 @@ class _Stage:
                 count=self.plan.comparisons,
                 held_before=before,
             )
-            await self._check(case, prefix, await MetricsPage.of(address))
+            alone = await self._alone(case, prefix, await MetricsPage.of(address))
         await asyncio.to_thread(ask, self.url, "FLUSHALL")
-        return window
+        return _Run(window, alone)
 
-    async def _check(self, case: Case, prefix: str, page: MetricsPage) -> None:
+    async def _alone(self, case: Case, prefix: str, page: MetricsPage) -> float:
+        """Check the run; give how many attempts were judged without Redis, all in the warm-up."""
         settled = await asyncio.to_thread(ask, self.url, "ZCARD", f"{prefix}{{budget}}:ended")
         faults = {
             metric.name: page.total(metric)
@@ -103,9 +113,9 @@ class _Stage:
         }
         alone = page.total(catalog.BUDGET_UNSHARED)
         is_kept = settled >= self.plan.comparisons if case is not Case.NONE else not settled
-        # Until the sums are seeded each worker judges alone.
         if any(faults.values()) or not is_kept or alone > _SKIP:
             raise RuntimeError(f"{case}: {faults}, {alone:.0f} judged alone, {settled} settled")
+        return alone
 
 
 async def measure_budget(bench: Bench, plan: BudgetPlan, tell: Callable[[str], None]) -> Section:
@@ -117,7 +127,7 @@ async def measure_budget(bench: Bench, plan: BudgetPlan, tell: Callable[[str], N
         _SKIP + plan.comparisons + _BEHIND,
         essay_bytes=_ESSAY_BYTES,
     )
-    rounds: list[dict[Case, Window]] = []
+    rounds: list[dict[Case, _Run]] = []
     cases = list(Case)
     with EmbeddedCache(bench.directory / "budget") as cache:
         stage = _Stage(bench=bench, plan=plan, topics=topics, url=cache.url)
@@ -135,6 +145,7 @@ async def measure_budget(bench: Bench, plan: BudgetPlan, tell: Callable[[str], N
             f"{_IN_FLIGHT} in flight, all misses; the mock at 0 ms, and its calls have a price",
             "more: median of the rounds' differences (lowest to highest)",
             f"trips, scripts, commands: mean of {plan.counted} misses, one in flight",
+            f"judged alone: of the first {_SKIP}, until the sums in Redis are seeded",
             "scaled to the core's full speed; slowness: how far it was from that meanwhile",
         ],
     )
@@ -165,15 +176,16 @@ def settings_with(case: Case, url: str, prefix: str) -> dict[str, str]:
 
 
 def _row(
-    case: Case, rounds: list[dict[Case, Window]], counted: dict[str, Figure]
+    case: Case, rounds: list[dict[Case, _Run]], counted: dict[str, Figure]
 ) -> dict[str, Figure]:
-    more = [each[case].cpu_us - each[Case.NONE].cpu_us for each in rounds]
+    more = [each[case].window.cpu_us - each[Case.NONE].window.cpu_us for each in rounds]
     spread = f"{median(more):.0f} ({min(more):.0f} to {max(more):.0f})"
     return {
         "": case,
-        "us CPU": round(median(each[case].cpu_us for each in rounds)),
+        "us CPU": round(median(each[case].window.cpu_us for each in rounds)),
         "more": "-" if case is Case.NONE else spread,
-        "comparisons/s": round(median(each[case].per_s for each in rounds)),
+        "comparisons/s": round(median(each[case].window.per_s for each in rounds)),
         **counted,
-        "slowness": median(each[case].slowness for each in rounds),
+        "judged alone": round(median(each[case].alone for each in rounds)),
+        "slowness": median(each[case].window.slowness for each in rounds),
     }
