@@ -10,6 +10,7 @@ import pytest
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.application.verifying import verify
 from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.contracts.vocabulary import TopicName
 from tests.chaos.accountants import (
     HORIZON_MS,
     CostLoad,
@@ -19,8 +20,9 @@ from tests.chaos.accountants import (
     published,
     until_booked,
 )
+from tests.chaos.broker_rights import delete_topic
 from tests.chaos.harness import FULL, sized
-from tests.chaos.watch import beside
+from tests.chaos.watch import beside, until
 from tests.support.worker import Installation, WorkerProcess
 
 if TYPE_CHECKING:
@@ -118,6 +120,34 @@ async def test_totals_are_rebuilt_from_the_topics_and_other_limits_raise_no_old_
     assert await alerts(installation) == before
     assert (await published(installation)).keys() >= totals.keys()
     await _check(installation, load)
+
+
+async def test_state_that_is_gone_is_rebuilt_from_the_events_alone(
+    installation: Installation,
+) -> None:
+    load = CostLoad(installation, seed=4)
+    async with load.open() as producer:
+        await load.write(producer, 2_000)
+    for _ in range(2):
+        accountant = installation.launch("accountant")
+        try:
+            await accountant.until_ready()
+            await until_booked(installation, timeout_s=_BOOKED_S)
+            await until(lambda: _is_exact(installation), timeout_s=_BOOKED_S, what="exact totals")
+            assert await accountant.terminate() == 0
+        finally:
+            accountant.kill()
+        await _check(installation, load)
+        await delete_topic(installation.bootstrap_servers, _state_topic(installation))
+        await installation.create()
+
+
+def _state_topic(installation: Installation) -> str:
+    return installation.topic(TopicName.SPEND_STATE)
+
+
+async def _is_exact(installation: Installation) -> bool:
+    return await published(installation) == await expected(installation)
 
 
 async def _check(installation: Installation, load: CostLoad) -> None:

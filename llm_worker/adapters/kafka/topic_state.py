@@ -77,12 +77,16 @@ def compare_topic(name: TopicName, topic: str, wanted: Topic, found: FoundTopic)
     )
 
 
-_WORKER_RIGHTS = dict.fromkeys(REQUEST_TOPICS.values(), Right.READ) | dict.fromkeys(
+_WORKER_RIGHTS = dict.fromkeys(
+    (*REQUEST_TOPICS.values(), TopicName.CONTROL, TopicName.SPEND_STATE), Right.READ
+) | dict.fromkeys(
     (
         TopicName.COMPARISON_RESULT,
         TopicName.REQUEST_STARTED,
         TopicName.REQUEST_COMPLETED,
         TopicName.PROVIDER_FAILURE,
+        TopicName.CACHE_HIT,
+        TopicName.CACHE_MISS,
         TopicName.COST_TRACKING,
         TopicName.DEAD_LETTER,
     ),

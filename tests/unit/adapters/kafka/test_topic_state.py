@@ -91,7 +91,7 @@ def test_worker_reads_requests_and_writes_results() -> None:
 
 
 def test_topic_that_the_worker_does_not_use_needs_no_right() -> None:
-    state = _compared(name=TopicName.SPEND_STATE, rights=frozenset())
+    state = _compared(name=TopicName.USAGE_ANALYTICS, rights=frozenset())
     assert state.needed_right is None
     assert state.is_granted is None
 
