@@ -81,15 +81,6 @@ class Budgets:
         for scope in rollups(cell):
             yield from (limit for limit in self.limits(scope, day) if limit.is_hard)
 
-    @property
-    def has_hard_limits(self) -> bool:
-        """Whether anything can be refused."""
-        allowances = (self.overall, *self.organizations.values(), *self.providers.values())
-        return any(
-            each.is_hard and (each.daily_usd, each.monthly_usd) != (None, None)
-            for each in allowances
-        )
-
     def _allowance(self, scope: Scope) -> Allowance:
         if scope == EVERYTHING:
             return self.overall

@@ -24,7 +24,6 @@ class FakeLink:
     posted: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     is_away: bool = False
     failure_count: int = 0
-    well_for_s: float = 1e9
 
     @property
     def is_available(self) -> bool:
@@ -85,10 +84,6 @@ class CutLink:
     @property
     def failure_count(self) -> int:
         return self.real.failure_count
-
-    @property
-    def well_for_s(self) -> float:
-        return 0.0 if self.is_cut else self.real.well_for_s
 
     def run(
         self, script: Script, keys: Sequence[str | bytes], *arguments: bytes | str | int

@@ -95,7 +95,6 @@ class RedisLink:
         self._batches: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._failure_count = 0
-        self._failed_s = clock.monotonic()
 
     def run(
         self, script: Script, keys: Sequence[str | bytes], *arguments: Word
@@ -133,11 +132,6 @@ class RedisLink:
     def failure_count(self) -> int:
         """Batches that failed since the last one that did not."""
         return self._failure_count
-
-    @property
-    def well_for_s(self) -> float:
-        """Seconds since a batch failed, or since the start if none has."""
-        return self._clock.monotonic() - self._failed_s
 
     async def aclose(self) -> None:
         """Let the batches under way end, within their budget, and close; later calls fail."""
@@ -219,7 +213,6 @@ class RedisLink:
             self._breaker.succeed()
         else:
             self._failure_count += 1
-            self._failed_s = now_s
             self._breaker.fail(now_s)
         self._observer.redis_answered(seconds, fault)
         self._tell_if_moved(before)

@@ -26,7 +26,6 @@ def budgets(**given: str) -> Budgets:
 
 
 def test_without_settings_nothing_is_limited() -> None:
-    assert not budgets().has_hard_limits
     assert budgets().limits(Scope(), "2026-11-23") == ()
 
 

@@ -33,7 +33,6 @@ def test_limit_of_zero_is_a_limit_and_none_is_not() -> None:
 def test_nothing_is_limited_at_first() -> None:
     scopes = (EVERYTHING, Scope(organization="school"), Scope(provider=ProviderName.OPENAI))
     assert [Budgets().limits(scope, DAY) for scope in scopes] == [(), (), ()]
-    assert not Budgets().has_hard_limits
 
 
 def test_each_organisation_and_provider_has_its_own_allowance_and_every_other_the_stars() -> None:
@@ -74,12 +73,8 @@ def test_call_must_fit_into_every_hard_limit_of_its_cell() -> None:
     )
     found = [(limit.scope, limit.period) for limit in budgets.hard_limits(CELL, DAY)]
     assert found == [(EVERYTHING, DAY), (Scope(organization="school"), "2026-11")]
-    assert budgets.has_hard_limits
 
 
 def test_hard_allowance_without_an_amount_refuses_nothing() -> None:
-    assert not Budgets(overall=Allowance(is_hard=True)).has_hard_limits
-    assert not Budgets(overall=Allowance(daily_usd=Decimal(1))).has_hard_limits
-    for name in ("organizations", "providers"):
-        hard = Allowance(monthly_usd=Decimal(0), is_hard=True)
-        assert Budgets(**{name: {EVERY_OTHER: hard}}).has_hard_limits  # type: ignore[arg-type]
+    budgets = Budgets(overall=Allowance(is_hard=True))
+    assert list(budgets.hard_limits(CELL, DAY)) == []

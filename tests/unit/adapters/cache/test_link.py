@@ -261,17 +261,6 @@ async def test_post_never_raises_nor_warns_and_its_failure_counts() -> None:
     assert not link.is_available
 
 
-async def test_time_since_the_last_failure_is_told() -> None:
-    redis = FakeRedis()
-    link = redis.link()
-    await asyncio.sleep(7)
-    assert link.well_for_s == pytest.approx(7)
-    redis.answer = lambda _: RedisConnectionError()
-    await _fails(link)
-    await asyncio.sleep(2)
-    assert link.well_for_s == pytest.approx(2)
-
-
 async def test_closing_lets_what_is_under_way_end_and_refuses_the_rest() -> None:
     redis = FakeRedis(delay_s=0.01)
     link = redis.link()
