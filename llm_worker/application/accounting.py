@@ -259,11 +259,27 @@ class Accounting:
 
 
 def _changed(ledger: Ledger) -> set[tuple[Scope, str]]:
-    """Give the scopes that limits can be set for, with the days on which they have changed."""
-    return {
-        (key.scope, key.period)
+    """Give the scopes that limits can be set for, with the days to judge them on.
+
+    After a crash a month may change alone, its day having been published: it is judged with the
+    last day that it has.
+    """
+    keys = [
+        key
         for key in ledger.changed()
-        if not is_cell(key.scope)
-        and key.period != month_of(key.period)
-        and key.source.topic is TopicName.COST_TRACKING
-    }
+        if not is_cell(key.scope) and key.source.topic is TopicName.COST_TRACKING
+    ]
+    days = {(key.scope, key.period) for key in keys if key.period != month_of(key.period)}
+    judged = {(scope, month_of(day)) for scope, day in days}
+    alone = {(key.scope, key.period) for key in keys} - days - judged
+    return days | {(scope, _last_day(ledger, scope, month)) for scope, month in alone}
+
+
+def _last_day(ledger: Ledger, scope: Scope, month: str) -> str:
+    """Give the last day of a month that a scope has an account of, its first where it has none."""
+    days = (
+        key.period
+        for key, _ in ledger
+        if key.scope == scope and month_of(key.period) == month != key.period
+    )
+    return max(days, default=f"{month}-01")

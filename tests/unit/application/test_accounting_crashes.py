@@ -141,6 +141,26 @@ def test_totals_and_alerts_are_the_same_whatever_crashes_and_whenever(
     )
 
 
+@pytest.mark.parametrize("records_held", range(12))
+async def test_alert_of_a_month_is_raised_although_only_its_day_was_published(
+    records_held: int,
+) -> None:
+    topics = FakeTopics()
+    topics.append(cost_of(uid(1), at="2026-12-30T10:00:00Z", usd=2), COSTS)
+    topics.append(cost_of(uid(2), at="2026-12-30T10:00:00Z", usd=1), MORE_COSTS)
+    group = _Group(topics, {COSTS: 0, MORE_COSTS: 0})
+    await group.book(MORE_COSTS, 1, crash_after=records_held)
+    await group.book(COSTS, 1)
+    await group.book(MORE_COSTS, 1)
+    alerts = [data_of(record.value) for record in topics.of(TopicName.COST_ALERT)]
+    of_all = [
+        (data["period"], data["threshold"])
+        for data in alerts
+        if data["metadata"]["organization_id"] is None and data["provider"] is None
+    ]
+    assert sorted(of_all) == [("2026-12", 3), ("2026-12-30", 2)]
+
+
 @pytest.mark.parametrize("records_held", range(40))
 async def test_crash_after_any_record_of_a_batch_changes_no_total(records_held: int) -> None:
     topics = FakeTopics()
