@@ -17,7 +17,16 @@ from llm_worker.domain.analytics import Resumption, Windows
 from llm_worker.domain.event import DeadLetter
 from llm_worker.domain.journal import Journal
 from llm_worker.domain.ledger import NEVER, Ledger
-from llm_worker.domain.spend import SOURCES, AccountKey, Scope, Source, day_of, is_cell, month_of
+from llm_worker.domain.spend import (
+    SOURCES,
+    AccountKey,
+    Scope,
+    Source,
+    day_of,
+    is_cell,
+    is_month,
+    month_of,
+)
 from llm_worker.domain.spend_events import alert_event, analytics_event, state_event
 
 if TYPE_CHECKING:
@@ -269,7 +278,7 @@ def _changed(ledger: Ledger) -> set[tuple[Scope, str]]:
         for key in ledger.changed()
         if not is_cell(key.scope) and key.source.topic is TopicName.COST_TRACKING
     ]
-    days = {(key.scope, key.period) for key in keys if key.period != month_of(key.period)}
+    days = {(key.scope, key.period) for key in keys if not is_month(key.period)}
     judged = {(scope, month_of(day)) for scope, day in days}
     alone = {(key.scope, key.period) for key in keys} - days - judged
     return days | {(scope, _last_day(ledger, scope, month)) for scope, month in alone}

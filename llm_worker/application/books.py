@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from llm_worker.application.ports import Renderer
 from llm_worker.contracts.vocabulary import TopicName
-from llm_worker.domain.journal import Placed
+from llm_worker.domain.journal import placed_entry
 from llm_worker.domain.ledger import NEVER
-from llm_worker.domain.spend import AccountKey, entry_of
+from llm_worker.domain.spend import AccountKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llm_worker.domain.errors import InvalidDeliveryError
     from llm_worker.domain.journal import Journal
     from llm_worker.domain.ledger import Account, Ledger
-    from llm_worker.domain.spend import Entry, Scope, Source
+    from llm_worker.domain.spend import Scope, Source
     from llm_worker.domain.spend_view import SpendView
 
 
@@ -109,26 +109,16 @@ class Books:
         else:
             self.windows.add(source, offset, at_ms, event)
 
-    def note(
-        self, source: Source, record: PlacedRecord, event: EventEnvelope[Any]
-    ) -> tuple[Placed, tuple[Entry, ...] | None] | None:
-        """Remember an event's id; None where it adds nothing to any account.
-
-        Gives the entry with what it replaces, or with None where its id was known.
-        """
-        entry = entry_of(event)
-        if entry is None:
-            return None
-        placed = Placed(offset=record.offset, at_ms=record.at_ms, entry=entry)
-        return placed, self.journals[source].note(placed)
+    def note(self, source: Source, record: PlacedRecord, event: EventEnvelope[Any]) -> None:
+        """Remember the id of an event that the accounts include already."""
+        placed = placed_entry(record, event)
+        if placed is not None:
+            self.journals[source].note(placed)
 
     def post(self, source: Source, record: PlacedRecord, event: EventEnvelope[Any]) -> bool:
         """Add an event to its accounts; False: they include it already."""
-        noted = self.note(source, record, event)
-        if noted is None:
-            return True
-        placed, replaced = noted
-        return replaced is not None and self.ledger.post(source, placed, replaced)
+        placed = placed_entry(record, event)
+        return placed is None or self.ledger.post_once(self.journals[source], source, placed)
 
     def cost_usd(self, view: SpendView, scope: Scope, period: str) -> Decimal:
         """Give a scope's known cost: of our own partitions as we know it, of others as told."""

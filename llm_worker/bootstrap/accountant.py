@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -25,9 +26,7 @@ from llm_worker.bootstrap.accountant_probe import AccountantProbe
 from llm_worker.bootstrap.breaker import new_breaker
 from llm_worker.bootstrap.connection import catalog, kafka_options
 from llm_worker.bootstrap.process import persistently, run_app
-from llm_worker.bootstrap.runtime_settings import RuntimeSettings, follow_control
-from llm_worker.bootstrap.spend import TopicHistory
-from llm_worker.bootstrap.spend_feed import SpendFeed
+from llm_worker.bootstrap.spending import Spending
 from llm_worker.domain.spend import COUNTED, Source
 
 if TYPE_CHECKING:
@@ -55,14 +54,12 @@ class _Parts:
     codec: SpendCodec
     publisher: KafkaPublisher
     publishing: Publishing
-    history: TopicHistory
-    horizon_ms: int
+    spending: Spending
 
 
 def _parts(settings: Settings) -> _Parts:
     topics, options, clock = catalog(settings), kafka_options(settings), SystemClock()
     telemetry, codec = SpendTelemetry(), SpendCodec(topics)
-    horizon_ms = settings.accountant.horizon_s * 1000
     publisher = KafkaPublisher(
         own=producer_line(options),
         foreign=producer_line(options),
@@ -79,14 +76,14 @@ def _parts(settings: Settings) -> _Parts:
         codec=codec,
         publisher=publisher,
         publishing=Publishing(codec=codec, publisher=publisher, telemetry=telemetry),
-        history=TopicHistory(options, topics, horizon_ms=horizon_ms),
-        horizon_ms=horizon_ms,
+        spending=Spending(settings, topics, clock),
     )
 
 
 def build_accountant(settings: Settings) -> DeliveryApp:
     """Wire the accountant. Nothing is opened before it runs."""
-    parts, runtime = _parts(settings), RuntimeSettings(settings.budget)
+    parts = _parts(settings)
+    feed = parts.spending.feed
     app = DeliveryApp(
         f"{settings.kafka.group}-accountant",
         consumer_options=consumer_options(
@@ -102,9 +99,7 @@ def build_accountant(settings: Settings) -> DeliveryApp:
         web_bind=settings.web.host,
         web_port=settings.web.accountant_port,
     )
-    control = follow_control(parts.options, parts.topics, runtime)
-    feed = SpendFeed(parts.options, parts.topics, parts.clock)
-    accounting = _accounting(settings, parts, app, feed, runtime)
+    accounting = _accounting(settings, parts, app)
     feed.on_account = accounting.told
     intake = Intake(app, accounting, clock=parts.clock)
     state = IntakeState(app=app, publisher=parts.publisher, clock=parts.clock, intake=intake)
@@ -117,37 +112,34 @@ def build_accountant(settings: Settings) -> DeliveryApp:
     )
     consume_sources(app, [parts.topics.on_broker(name) for name in COUNTED], intake)
     app.on_partitions_assigned.connect(intake.reopen)
+    kept_up = (
+        *parts.spending.followed,
+        lambda: _keep_verifying(settings, parts, app, probe),
+    )
     for task in (
-        lambda: persistently(app, feed.follow),
-        lambda: persistently(app, control.follow),
         intake.keep_booking,
         state.watch,
-        lambda: persistently(app, lambda: _keep_verifying(settings, parts, app, probe)),
+        *(partial(persistently, app, each) for each in kept_up),
     ):
         app.task(task)
     return app
 
 
-def _accounting(
-    settings: Settings,
-    parts: _Parts,
-    app: DeliveryApp,
-    feed: SpendFeed,
-    runtime: RuntimeSettings,
-) -> Accounting:
+def _accounting(settings: Settings, parts: _Parts, app: DeliveryApp) -> Accounting:
+    spending = parts.spending
     return Accounting(
         reader=parts.codec,
-        history=parts.history,
+        history=spending.history,
         publishing=parts.publishing,
         ownership=GroupOwnership(
             app, session_timeout_s=settings.kafka.session_timeout_s, clock=parts.clock
         ),
-        view=feed.view,
-        budgets=lambda: runtime.budgets,
+        view=spending.feed.view,
+        budgets=spending.budgets,
         clock=parts.clock,
         telemetry=parts.telemetry,
         spans=lambda: _spans(app, parts.topics),
-        horizon_ms=parts.horizon_ms,
+        horizon_ms=spending.history.horizon_ms,
         window_ms=settings.accountant.window_s * 1000,
         owner=uuid4().hex,
     )
@@ -170,5 +162,6 @@ async def _keep_verifying(
     while interval_s and not app.should_stop:
         await app.sleep(interval_s)
         if _is_first(app, parts):
-            drifts = await verify(parts.history, parts.codec, horizon_ms=parts.horizon_ms)
+            history = parts.spending.history
+            drifts = await verify(history, parts.codec, horizon_ms=history.horizon_ms)
             probe.verified(drifts)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from llm_worker.adapters.kafka.spend_codec import SpendCodec, read_account
+from llm_worker.bootstrap.connection import catalog, kafka_options
 from llm_worker.client.history import read_before, read_last, read_to_end
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.events import LLMCostAlertV1, LLMUsageAnalyticsV1
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.analytics import Resumption, source_of
-from llm_worker.domain.journal import Journal, Placed
+from llm_worker.domain.journal import Journal, placed_entry
 from llm_worker.domain.ledger import Ledger
-from llm_worker.domain.spend import SOURCES, Source, day_of, entry_of, is_cell, month_of
+from llm_worker.domain.spend import SOURCES, Source, day_of, is_cell, month_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
     from llm_worker.domain.delivery import PlacedRecord
     from llm_worker.domain.ledger import Account
     from llm_worker.domain.spend import AccountKey, Scope
+    from llm_worker.settings import Settings
 
 _Alert = EventEnvelope[LLMCostAlertV1]
 _Window = EventEnvelope[LLMUsageAnalyticsV1]
 _LAST_WINDOWS: Final = 20
 _OF_A_BATCH: Final = 10_000
 """Records; the state may lack what a batch that is being published adds."""
+
+
+def history_of(settings: Settings) -> TopicHistory:
+    """Read what an installation's topics hold."""
+    horizon_ms = settings.accountant.horizon_s * 1000
+    return TopicHistory(kafka_options(settings), catalog(settings), horizon_ms=horizon_ms)
 
 
 class TopicHistory:
@@ -45,7 +53,7 @@ class TopicHistory:
     ) -> None:
         self._options = options
         self._topics = topics
-        self._horizon_ms = horizon_ms
+        self.horizon_ms = horizon_ms
 
     async def accounts(self) -> dict[AccountKey, Account]:
         """Give the state as it was published last."""
@@ -74,7 +82,7 @@ class TopicHistory:
     async def before(self, source: Source, offset: int) -> AsyncIterator[PlacedRecord]:
         """Give the records before an offset, as far as ids are known."""
         place = (self._topics.on_broker(source.topic), source.partition)
-        async for each in read_before(self._options, place, offset, back_ms=self._horizon_ms):
+        async for each in read_before(self._options, place, offset, back_ms=self.horizon_ms):
             yield each
 
     async def all_before(self, source: Source, offset: int) -> AsyncIterator[PlacedRecord]:
@@ -96,14 +104,10 @@ class TopicHistory:
         codec = SpendCodec(self._topics)
         async for record in self._tail(accounts, month_of(today)):
             event, source = codec.event(record), codec.source(record)
-            entry = None if isinstance(event, Exception) else entry_of(event)
-            if entry is None:
-                continue
-            journal = journals.setdefault(source, Journal(self._horizon_ms))
-            placed = Placed(offset=record.offset, at_ms=record.at_ms, entry=entry)
-            replaced = journal.note(placed)
-            if replaced is not None:
-                ledger.post(source, placed, replaced)
+            placed = None if isinstance(event, Exception) else placed_entry(record, event)
+            if placed is not None:
+                journal = journals.setdefault(source, Journal(self.horizon_ms))
+                ledger.post_once(journal, source, placed)
         costs: dict[tuple[Scope, str], Decimal] = {}
         for (scope, period, _), account in ledger:
             if not is_cell(scope) and period in {today, month_of(today)}:

@@ -1,4 +1,4 @@
-"""What a worker knows of spend: the limits that hold, and what was spent by all."""
+"""What a process knows of spend: the limits that hold, and what was spent by all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from llm_worker.bootstrap.connection import kafka_options
 from llm_worker.bootstrap.runtime_settings import RuntimeSettings, follow_control
-from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend import history_of
 from llm_worker.bootstrap.spend_feed import SpendFeed
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS
 
@@ -35,9 +35,7 @@ class Spending:
         self.feed = SpendFeed(options, topics, clock)
         self._runtime = RuntimeSettings(settings.budget)
         self._control = follow_control(options, topics, self._runtime)
-        self._history = TopicHistory(
-            options, topics, horizon_ms=settings.accountant.horizon_s * 1000
-        )
+        self.history = history_of(settings)
         self._clock = clock
         self._is_awaited = True
 
@@ -52,7 +50,7 @@ class Spending:
 
     async def known_spend(self) -> dict[tuple[Scope, str], Decimal]:
         """Give what was spent today and this month, to the last event."""
-        return await self._history.known_costs(self._clock.now())
+        return await self.history.known_costs(self._clock.now())
 
     async def until_read(self) -> None:
         """Wait for the first full read; once, and for a bounded time."""

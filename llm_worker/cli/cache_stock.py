@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from llm_worker.cli.app import out
+from llm_worker.cli.tables import print_table
 from llm_worker.cli.wording import plain_usd
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from llm_worker.adapters.cache.inventory import Inventory, StoredVerdict
     from llm_worker.domain.cached import CachedVerdict
-
-_ANY_WIDTH: Final = 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +110,7 @@ async def take_stock(inventory: Inventory) -> Stock:
 def show_stock(stock: Stock | None, counters: Mapping[str, Mapping[str, Any]] | None) -> None:
     """Print what Redis holds, and what a worker counted by tier; None is not known."""
     if stock is not None:
-        _print(_stock_table(stock))
+        print_table(_stock_table(stock))
         out.print(f"outcomes and claims of {stock.requests} requests")
         if stock.unreadable:
             out.print(
@@ -121,7 +119,7 @@ def show_stock(stock: Stock | None, counters: Mapping[str, Mapping[str, Any]] | 
             )
     if counters is not None:
         out.print()
-        _print(_counter_table(counters))
+        print_table(_counter_table(counters))
 
 
 def _stock_table(stock: Stock) -> Table:
@@ -152,11 +150,6 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
-
-
-def _print(table: Table) -> None:
-    # Where nobody looks at it each row is one line, however long.
-    (out if out.is_terminal else Console(width=_ANY_WIDTH, highlight=False)).print(table)
 
 
 def _minute(moment: datetime | None) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from llm_worker.cli.app import out
+from llm_worker.cli.tables import print_table
 from llm_worker.cli.wording import plain_usd
 
 if TYPE_CHECKING:
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
     ModelsByProvider = Mapping[ProviderName, Sequence[ModelRow]]
 
 _PRICES: Final = ("USD/Mtok in", "out")
-_ANY_WIDTH: Final = 1000
 
 
 def show_states(
     states: Sequence[ProviderState], settings: Settings, route: Iterable[Place]
 ) -> None:
     """Print the providers, the default route, and what would make the others usable."""
-    _print(_who_table(states))
+    print_table(_who_table(states))
     out.print()
-    _print(_limits_table(states))
+    print_table(_limits_table(states))
     targets = ", then ".join(map(_in_words, route)) or "none while there are faults"
     rules = settings.routing.rules
     first = f", after the {len(rules)} of LLM_WORKER_ROUTING__RULES" if rules else ""
@@ -61,7 +60,7 @@ def show_models(models: ModelsByProvider) -> None:
                 _price(row.cache_write_usd, cache),
                 ", ".join(["default"] * row.is_default + ["deprecated"] * row.is_deprecated),
             )
-    _print(table)
+    print_table(table)
 
 
 def states_as_json(
@@ -132,11 +131,6 @@ def _table(model: str | None, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table
-
-
-def _print(table: Table) -> None:
-    # Where nobody looks at it each row is one line, however long.
-    (out if out.is_terminal else Console(width=_ANY_WIDTH, highlight=False)).print(table)
 
 
 def _price(usd: Decimal | None, unknown: str = "unknown") -> str:

@@ -14,7 +14,7 @@ from llm_worker import bootstrap
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.bootstrap.budgets import budgets_of
-from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend import history_of
 from llm_worker.bootstrap.spend_lag import measure_lag
 from llm_worker.cli.app import FAILED, err
 from llm_worker.cli.connection import silence_kafka_logs
@@ -121,7 +121,7 @@ def _named(period: str, now: datetime) -> str:
 
 
 async def _read(settings: Settings, periods: tuple[str, ...], by: tuple[Dimension, ...]) -> Usage:
-    accounts = await _history(settings).accounts()
+    accounts = await history_of(settings).accounts()
     if accounts:
         lag = await measure_lag(bootstrap.kafka_options(settings), bootstrap.catalog(settings))
         _say(lag.complaint())
@@ -132,9 +132,8 @@ async def _read(settings: Settings, periods: tuple[str, ...], by: tuple[Dimensio
 
 
 def _verify(settings: Settings, *, as_json: bool) -> None:
-    codec = SpendCodec(bootstrap.catalog(settings))
-    horizon_ms = settings.accountant.horizon_s * 1000
-    found = asyncio.run(check_totals(_history(settings), codec, horizon_ms=horizon_ms))
+    codec, history = SpendCodec(bootstrap.catalog(settings)), history_of(settings)
+    found = asyncio.run(check_totals(history, codec, horizon_ms=history.horizon_ms))
     if as_json:
         click.echo(json.dumps(findings_as_json(found), indent=2, ensure_ascii=False))
     elif found.totals:
@@ -143,14 +142,6 @@ def _verify(settings: Settings, *, as_json: bool) -> None:
         _say(_NOTHING_YET)
     if found.drifts:
         raise SystemExit(FAILED)
-
-
-def _history(settings: Settings) -> TopicHistory:
-    return TopicHistory(
-        bootstrap.kafka_options(settings),
-        bootstrap.catalog(settings),
-        horizon_ms=settings.accountant.horizon_s * 1000,
-    )
 
 
 def _say(words: str | None) -> None:

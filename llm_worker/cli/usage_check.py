@@ -14,9 +14,10 @@ from rich.progress import Progress, TextColumn
 
 from llm_worker.application.verifying import verify
 from llm_worker.cli.app import err
-from llm_worker.cli.usage_listing import new_table, print_table, scope_in_words
+from llm_worker.cli.tables import print_table
+from llm_worker.cli.usage_listing import new_table, scope_in_words
 from llm_worker.cli.wording import plain_usd
-from llm_worker.domain.spend import day_of, month_of
+from llm_worker.domain.spend import begins_after, day_of
 from llm_worker.domain.usage import in_numbers
 
 if TYPE_CHECKING:
@@ -92,8 +93,7 @@ class _Watched:
         if first is None:
             return False
         day = day_of(datetime.fromtimestamp(first.at_ms / 1000, UTC))
-        is_month = key.period == month_of(key.period)
-        return first.offset == 0 or key.period > (month_of(day) if is_month else day)
+        return first.offset == 0 or begins_after(key.period, day)
 
 
 def show_findings(found: Findings) -> None:
@@ -114,7 +114,7 @@ def show_findings(found: Findings) -> None:
             where = f"{source.topic}/{source.partition}"
             who = escape(scope_in_words(scope))
             table.add_row(who, period, where, escape(amount), published, recomputed)
-    print_table(table)
+    print_table(table, crop=False)
     err.print(f"{len(found.drifts)} of {found.totals} totals differ from their events")
 
 

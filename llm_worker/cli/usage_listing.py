@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from llm_worker.cli.app import out
+from llm_worker.cli.tables import print_table
 from llm_worker.cli.wording import plain_usd, printable
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.budgets import EVERY_OTHER
 from llm_worker.domain.ledger import total_of
-from llm_worker.domain.spend import EVERYTHING, Scope, is_cell, month_of
+from llm_worker.domain.spend import EVERYTHING, Scope, is_cell, is_month
 from llm_worker.domain.spend_view import SpendView
 from llm_worker.domain.usage import in_numbers, usage_by
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from llm_worker.domain.spend import AccountKey
     from llm_worker.domain.usage import Dimension, UsageLine
 
-_ANY_WIDTH: Final = 1000
 _NAME_WIDTH: Final = 8
 """At least, however narrow the terminal is."""
 _NUMBERS: Final = (
@@ -79,12 +78,10 @@ def usage_of(
     budgets: Budgets,
 ) -> Usage:
     """Break published totals down."""
-    found = []
+    found, view = [], SpendView()
+    for key, account in accounts.items():
+        view.put(key, account)
     for period in periods:
-        view = SpendView()  # of each period its own: one view forgets what is long ago
-        for key, account in accounts.items():
-            if key.period == period:
-                view.put(key, account)
         lines = usage_by(view, period, by)
         limits = _limits_in_use(view, period, budgets)
         found.append(PeriodUsage(period=period, lines=lines, limits=limits))
@@ -93,8 +90,7 @@ def usage_of(
 
 def _limits_in_use(view: SpendView, period: str, budgets: Budgets) -> list[LimitInUse]:
     """Give the limit on all, then those on providers and organisations, the fullest first."""
-    is_month = period == month_of(period)
-    day = f"{period}-01" if is_month else period
+    day = f"{period}-01" if is_month(period) else period
     scopes = dict.fromkeys((*_limited(budgets), *(scope for scope, _ in view.totals(period))))
     found = [
         LimitInUse(limit=limit, spent=view.total(scope, period))
@@ -122,11 +118,11 @@ def show_usage(usage: Usage) -> None:
             out.print()
         if each.lines:
             out.print(f"{each.period}, UTC")
-            print_table(_usage_table(usage.by, each.lines))
+            print_table(_usage_table(usage.by, each.lines), crop=False)
         else:
             out.print(f"{each.period}, UTC: nothing")
         if each.limits:
-            print_table(_limits_table(each.limits))
+            print_table(_limits_table(each.limits), crop=False)
 
 
 def usage_as_json(usage: Usage) -> dict[str, Any]:
@@ -165,12 +161,6 @@ def scope_in_words(scope: Scope) -> str:
     """Name whose spend it is."""
     parts = zip(Scope._fields, scope, strict=True)
     return ", ".join(f"{what} {_name(name)}" for what, name in parts if name is not None) or "all"
-
-
-def print_table(table: Table) -> None:
-    """Print it; where nobody looks each row is one line, however long."""
-    console = out if out.is_terminal else Console(width=_ANY_WIDTH, highlight=False)
-    console.print(table, crop=False)  # a terminal that is too narrow breaks the lines
 
 
 def new_table(*names: str, numbers: Iterable[str]) -> Table:

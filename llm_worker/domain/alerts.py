@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
 from llm_worker.contracts.vocabulary import AlertType
-from llm_worker.domain.spend import month_of
+from llm_worker.domain.spend import is_month
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -79,8 +79,7 @@ def _crossed(limit: Limit, cost: Cost) -> Iterator[Alert]:
 def _type_of(limit: Limit, share: Decimal) -> AlertType:
     if share < 1:
         return AlertType.BUDGET_THRESHOLD
-    is_month = limit.period == month_of(limit.period)
-    return AlertType.MONTHLY_LIMIT if is_month else AlertType.DAILY_LIMIT
+    return AlertType.MONTHLY_LIMIT if is_month(limit.period) else AlertType.DAILY_LIMIT
 
 
 def _spike(scope: Scope, day: str, cost: Cost, factor: Decimal) -> Iterator[Alert]:

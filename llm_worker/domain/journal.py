@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from llm_worker.domain.spend import entry_of
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from llm_worker.contracts.envelope import EventEnvelope
+    from llm_worker.domain.delivery import PlacedRecord
     from llm_worker.domain.spend import Entry
 
 _MARKS: Final = 100
@@ -23,6 +27,14 @@ class Placed:
     offset: int
     at_ms: int
     entry: Entry
+
+
+def placed_entry(record: PlacedRecord, event: EventEnvelope[Any]) -> Placed | None:
+    """Give what an event adds to the accounts, at its place; None where it adds nothing."""
+    entry = entry_of(event)
+    if entry is None:
+        return None
+    return Placed(offset=record.offset, at_ms=record.at_ms, entry=entry)
 
 
 class SeenIds:

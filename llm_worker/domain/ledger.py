@@ -15,7 +15,7 @@ from llm_worker.domain.spend import AccountKey, month_of, rollups
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from llm_worker.domain.journal import Placed
+    from llm_worker.domain.journal import Journal, Placed
     from llm_worker.domain.spend import Entry, Scope, Source
 
     _Held: TypeAlias = tuple[AccountKey, "Account"]
@@ -87,6 +87,11 @@ class Ledger:
             account.last_offset = offset
         self._changed |= touched
         return bool(touched)
+
+    def post_once(self, journal: Journal, source: Source, placed: Placed) -> bool:
+        """Add an event unless its id is known; False: it, or its offset, is in here already."""
+        replaced = journal.note(placed)
+        return replaced is not None and self.post(source, placed, replaced)
 
     def includes(self, source: Source) -> bool:
         """Say whether any account includes anything of a source partition."""

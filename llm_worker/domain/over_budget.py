@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llm_worker.domain.budgets import WhenOver
 from llm_worker.domain.errors import OverBudgetError
-from llm_worker.domain.spend import month_of
+from llm_worker.domain.spend import is_month
 
 if TYPE_CHECKING:
     from llm_worker.domain.budgets import Limit
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def over_budget(limit: Limit, when_over: WhenOver) -> OverBudgetError:
     """Refuse a call that does not fit into a limit."""
-    is_month = limit.period == month_of(limit.period)
+    of_month = is_month(limit.period)
     error = OverBudgetError(
         f"the limit of {limit.limit_usd:f} USD {_whose(limit.scope)} in {limit.period} leaves no "
-        f"room for this call; raise LLM_WORKER_BUDGET__{_setting(limit.scope, is_month=is_month)} "
-        f"or wait for the next {'month' if is_month else 'day'}"
+        f"room for this call; raise LLM_WORKER_BUDGET__{_setting(limit.scope, is_month=of_month)} "
+        f"or wait for the next {'month' if of_month else 'day'}"
     )
     error.may_go_elsewhere = when_over is WhenOver.NEXT_TARGET
     return error

@@ -68,6 +68,16 @@ def month_of(day: str) -> str:
     return day[:7]
 
 
+def is_month(period: str) -> bool:
+    """Tell a month from a day."""
+    return period == month_of(period)
+
+
+def begins_after(period: str, day: str) -> bool:
+    """Say whether a day or month begins after a day, or after that day's month."""
+    return period > (month_of(day) if is_month(period) else day)
+
+
 class Source(NamedTuple):
     """A partition of a topic that is added up."""
 

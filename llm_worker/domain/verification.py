@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llm_worker.domain.journal import Journal, Placed
 from llm_worker.domain.ledger import NEVER, Account, Ledger
-from llm_worker.domain.spend import day_of, month_of
+from llm_worker.domain.spend import begins_after, day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,11 +55,8 @@ class Recomputation:
             if offset:
                 # What lay before it is gone: a part of its day, or of the one it was written on.
                 self._first_days[source] = max(entry.day, _day_at(at_ms))
-        journal = self._journals[source]
         placed = Placed(offset=offset, at_ms=at_ms, entry=entry)
-        replaced = journal.note(placed)
-        if replaced is not None:
-            self._ledger.post(source, placed, replaced)
+        self._ledger.post_once(self._journals[source], source, placed)
 
     def drifts(self) -> Iterator[Drift]:
         """Give what differs, of the days and months whose events are all there."""
@@ -76,10 +73,7 @@ class Recomputation:
         if key.source not in self._journals:
             return False  # all of its events are gone
         first_day = self._first_days.get(key.source)
-        if first_day is None:
-            return True
-        is_month = key.period == month_of(key.period)
-        return key.period > (month_of(first_day) if is_month else first_day)
+        return first_day is None or begins_after(key.period, first_day)
 
 
 def _day_at(at_ms: int) -> str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from llm_worker.adapters.cache.link import CacheAwayError
 from llm_worker.adapters.cache.script import load_script
 from llm_worker.domain.estimate import nano_usd, nano_usd_down
-from llm_worker.domain.spend import month_of
+from llm_worker.domain.spend import is_month, month_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -191,7 +191,7 @@ def _is_limitable(scope: Scope) -> bool:
 
 
 def _key_of(period: str) -> int:
-    return _OF_MONTH if period == month_of(period) else _OF_DAY
+    return _OF_MONTH if is_month(period) else _OF_DAY
 
 
 def _field(scope: Scope) -> str:

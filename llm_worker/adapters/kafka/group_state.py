@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -27,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class GroupState:
+class GroupState(ABC):
     """Reads the moving parts; changes none but its own memory."""
 
     app: DeliveryApp
@@ -64,13 +65,13 @@ class GroupState:
                 _log.critical("watchdog_ends_process", reason=reason)
                 os._exit(EXIT_STUCK)
 
+    @abstractmethod
     def stuck_because(self) -> str | None:
         """Say why the process is stuck, and not merely waiting; None while it is not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _overdue_s(self) -> float | None:
         """Seconds that the oldest work in hand is past its time; None with none."""
-        raise NotImplementedError
 
     def _spans(self) -> dict[TP, tuple[int | None, int]]:
         return self._consumer.spans() if self.app.assigned() else {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from llm_worker.adapters.kafka.rendering import EventRenderer
-from llm_worker.adapters.kafka.validation import faults_in_words
+from llm_worker.adapters.kafka.validation import faults_in_words, required
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.events import (
     LLMCostTrackingV1,
@@ -52,11 +52,11 @@ class SpendCodec(EventRenderer):
 
     def event(self, record: PlacedRecord) -> EventEnvelope[Any] | InvalidDeliveryError:
         """Read an event, or say what is wrong with it."""
-        if record.value is None:
-            return UnreadableError("the record has no value; send the event as UTF-8 JSON")
         model = _READ_AS[self._logical[record.topic]]
         try:
-            return model.model_validate_json(record.value)
+            return model.model_validate_json(required(record.value))
+        except UnreadableError as error:
+            return error
         except ValidationError as error:
             data = model.model_fields["data"].annotation
             return ValidationFailedError(

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 _FAULTS_SHOWN = 5
 
 
-def parsed(value: bytes | None) -> object:
-    """Read a record's value. Raises UnreadableError where it is no JSON."""
+def required(value: bytes | None) -> bytes:
+    """Give a record's value. Raises UnreadableError where it has none."""
     if value is None:
         raise UnreadableError("the record has no value; send the event as UTF-8 JSON")
+    return value
+
+
+def parsed(value: bytes | None) -> object:
+    """Read a record's value. Raises UnreadableError where it is no JSON."""
     try:
-        return orjson.loads(value)
+        return orjson.loads(required(value))
     except orjson.JSONDecodeError as error:
         # The decoder's own message quotes nothing of the document but a position.
         raise UnreadableError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 
+from llm_worker.adapters.telemetry.refusals import LoggedRefusals
 from llm_worker.domain.errors import ProviderError
 from llm_worker.domain.outcome import Completed, Failed, LetGo, Rejected, Replayed
 from llm_worker.domain.verdict import total_cost
@@ -13,16 +14,16 @@ from llm_worker.domain.verdict import total_cost
 if TYPE_CHECKING:
     from llm_worker.adapters.telemetry.catalog import Ending as EndingName
     from llm_worker.adapters.telemetry.metrics import Metrics
-    from llm_worker.application.ports import Clock, Refusal
+    from llm_worker.application.ports import Clock
     from llm_worker.domain.breaker import BreakerState
-    from llm_worker.domain.delivery import Delivery, Record
+    from llm_worker.domain.delivery import Delivery
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Target
     from llm_worker.domain.request import ComparisonRequest
 
 _log = structlog.get_logger("llm_worker")
 
 
-class WorkerTelemetry:
+class WorkerTelemetry(LoggedRefusals):
     """Counts and logs. No line holds essay or prompt text: ids, codes and numbers only."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
@@ -76,10 +77,6 @@ class WorkerTelemetry:
         if isinstance(ending, Completed) and ending.hit is not None:
             self._metrics.cache_saved(ending.hit.tier, ending.hit.verdict.saved_usd)
         _log.info("delivery", ending=name, ms=round(elapsed_s * 1000), **_place(delivery), **facts)
-
-    def refused(self, record: Record, refusal: Refusal) -> None:
-        """Note a record that the broker will never take in any form."""
-        _log.error("record_refused", topic=record.topic, refusal=refusal.name, key=repr(record.key))
 
     def attempt_lost(self, request: ComparisonRequest, attempt: Attempt) -> None:
         """Note a call of a process that is gone: nobody knows how it ended."""

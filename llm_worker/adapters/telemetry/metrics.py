@@ -168,7 +168,7 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _counter(self, metric: Metric) -> Children:
-        return Children(Counter(metric.name, metric.help, metric.labels, registry=self._registry))
+        return counter_of(metric, self._registry)
 
     def _bounded(self, model: str) -> str:
         if model in self._models:
@@ -177,6 +177,11 @@ class Metrics:
             return _OTHER_MODEL
         self._models.add(model)
         return model
+
+
+def counter_of(metric: Metric, registry: CollectorRegistry) -> Children:
+    """Register a counter, and give its children."""
+    return Children(Counter(metric.name, metric.help, metric.labels, registry=registry))
 
 
 class Children:

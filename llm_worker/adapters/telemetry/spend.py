@@ -5,36 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from llm_worker.adapters.telemetry.accountant_catalog import ALERTS, BOOKED_EVENTS, OVERWRITES
 from llm_worker.adapters.telemetry.catalog import PUBLISH_RETRIES
-from llm_worker.adapters.telemetry.metrics import Children, Gauges
+from llm_worker.adapters.telemetry.metrics import Gauges, counter_of
+from llm_worker.adapters.telemetry.refusals import LoggedRefusals
 from llm_worker.contracts.vocabulary import AlertType
 
 if TYPE_CHECKING:
-    from llm_worker.adapters.telemetry.metric import Metric
     from llm_worker.adapters.telemetry.metrics import Readings
-    from llm_worker.application.ports import Refusal
     from llm_worker.domain.alerts import Alert
-    from llm_worker.domain.delivery import PlacedRecord, Record
+    from llm_worker.domain.delivery import PlacedRecord
     from llm_worker.domain.errors import InvalidDeliveryError
     from llm_worker.domain.spend import AccountKey
 
 _log = structlog.get_logger("llm_worker")
 
 
-class SpendTelemetry:
+class SpendTelemetry(LoggedRefusals):
     """Counts what the accountant does. Registers nothing globally."""
 
     def __init__(self) -> None:
         self._registry: Final = CollectorRegistry()
         self._gauges: Final = Gauges()
         self._registry.register(self._gauges)
-        self._events: Final = self._counter(BOOKED_EVENTS)
-        self._alerts: Final = self._counter(ALERTS)
-        self._overwrites: Final = self._counter(OVERWRITES).child()
-        self._publish_retries: Final = self._counter(PUBLISH_RETRIES).child()
+        self._events: Final = counter_of(BOOKED_EVENTS, self._registry)
+        self._alerts: Final = counter_of(ALERTS, self._registry)
+        self._overwrites: Final = counter_of(OVERWRITES, self._registry).child()
+        self._publish_retries: Final = counter_of(PUBLISH_RETRIES, self._registry).child()
         for result in ("added", "repeated", "unreadable"):
             self._events.child(result)  # a rise from nothing would be no rise to Prometheus
         for kind in AlertType:
@@ -79,10 +78,6 @@ class SpendTelemetry:
         self._overwrites.inc()
         _log.warning("account_overwritten", period=key.period, partition=key.source.partition)
 
-    def refused(self, record: Record, refusal: Refusal) -> None:
-        """Note a record that the broker will never take in any form."""
-        _log.error("record_refused", topic=record.topic, refusal=refusal.name, key=repr(record.key))
-
     def publish_retried(self) -> None:
         """Count one more try to publish."""
         self._publish_retries.inc()
@@ -91,6 +86,3 @@ class SpendTelemetry:
         """Render everything in Prometheus' text format 1.0.0, gauges as `readings` has them."""
         self._gauges.readings = readings
         return generate_latest(self._registry)
-
-    def _counter(self, metric: Metric) -> Children:
-        return Children(Counter(metric.name, metric.help, metric.labels, registry=self._registry))
