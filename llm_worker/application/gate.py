@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from llm_worker.application.bell import Bell
@@ -20,6 +20,7 @@ _PAUSE_AT_MOST_S: Final = 300.0
 _HALVED_AT_MOST_EVERY_S: Final = 1.0
 """Calls that went out together are refused together: that is one sign, not many."""
 _USUAL_TOKENS: Final = 2_000
+_ROUNDING: Final = 1e-6
 _LANES: Final = tuple(Lane)
 
 
@@ -37,11 +38,13 @@ class Gate:
     """Work waits here instead of failing, each lane in its own queue.
 
     After a pause half as many calls go, after an outage few, and each success lets one more go: a
-    crowd that returns at once would only be sent away again.
+    crowd that returns at once would only be sent away again. One that is not open lets nobody go:
+    whoever finds out must not wait here.
     """
 
     limits: Limits
     clock: Clock
+    is_open: bool = True
     paused_until_s: float = float("-inf")
     slots: RunningSlots = field(init=False)
     requests: RateBucket = field(init=False)
@@ -51,6 +54,7 @@ class Gate:
     """One of each lane waits for its minute, so that neither lane reserves the other's turns."""
     _bell: Bell = field(default_factory=Bell)
     _closings: int = 0
+    _turns: int = 0
     _halved_at_s: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -90,7 +94,7 @@ class Gate:
     def leave(self, lane: Lane, tokens: int, finished: FinishedAttempt | None) -> None:
         """Make room again; `tokens` were estimated at the entry. None: no call was made."""
         if finished is None:
-            self.requests.give_back(1)
+            self._return_turn()
             self.tokens.give_back(tokens)
         else:
             used = finished.ending.billing.usage.total() if finished.ending.billing else None
@@ -131,6 +135,18 @@ class Gate:
         self.slots.turn_away()
         self._next_turn.turn_away()
         self._bell.ring()
+
+    def resize(self, max_in_flight: int) -> None:
+        """Let so many calls go from now on, or fewer where it was slowed down."""
+        is_slowed = self.allowed < self.limits.max_in_flight
+        self.limits = replace(self.limits, max_in_flight=max_in_flight)
+        self._allow(min(self.allowed, max_in_flight) if is_slowed else max_in_flight)
+
+    def switch(self, *, is_open: bool) -> None:
+        """Open or close it; those who wait at one that closes look again."""
+        if self.is_open and not is_open:
+            self.turn_away()
+        self.is_open = is_open
 
     def let_go(self) -> None:
         """Send all waiters away, and every later one, until `reopen`."""
@@ -193,14 +209,25 @@ class Gate:
             return Grant.EXPIRED
         now_s, closings = self.clock.monotonic(), self._closings
         due_s = now_s + max(self.requests.take(1, now_s), self.tokens.take(tokens, now_s))
-        grant = Grant.LET_GO
+        self._turns += 1
+        turn, grant = self._turns, Grant.LET_GO
         try:
             grant = await self._until(due_s, closings)
         finally:
             if grant is not Grant.GRANTED:
-                self.requests.give_back(1)
+                if turn == self._turns:  # or see _return_turn
+                    self.requests.give_back(1)
                 self.tokens.give_back(tokens)
         return grant
+
+    def _return_turn(self) -> None:
+        """Return a turn that has come and was not used, unless others have taken later ones.
+
+        Theirs stay where they are, so whoever came next would go together with the last of them.
+        """
+        level = self.requests.level(self.clock.monotonic())
+        if level is not None and level > -_ROUNDING:
+            self.requests.give_back(1)
 
     async def _until(self, due_s: float, closings: int) -> Grant:
         while self.clock.monotonic() < due_s:

@@ -14,6 +14,7 @@ from llm_worker.application.ports import BudgetBusyError
 from llm_worker.application.purchases import shared_failure
 from llm_worker.application.routes import Plan
 from llm_worker.application.slots import Grant
+from llm_worker.application.tracing import NO_TRACING
 from llm_worker.domain.cached import CachedVerdict, CacheHit
 from llm_worker.domain.errors import (
     DeadlinePassedError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from llm_worker.application.routes import Routes
     from llm_worker.application.slots import RunningSlots
     from llm_worker.application.switchboard import Switchboard
+    from llm_worker.application.tracing import Tracing
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Route
@@ -42,9 +44,13 @@ if TYPE_CHECKING:
     Ending = Completed | Failed | LetGo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Orchestrator:
-    """Ask targets in turn, within their limits, until one gives a verdict or none can."""
+    """Ask targets in turn, within their limits, until one gives a verdict or none can.
+
+    `routes`, `attempts_at_most` and `backoff` may be set while it works: a request under way keeps
+    the plan that it has.
+    """
 
     routes: Routes
     board: Switchboard
@@ -55,6 +61,7 @@ class Orchestrator:
     purchases: Purchases
     clock: Clock
     telemetry: Telemetry
+    tracing: Tracing = NO_TRACING
 
     def plan(self, request: ComparisonRequest) -> Plan | WorkerError:
         """Say where the request may go and what it asks, and begin to look for the answer."""
@@ -90,7 +97,8 @@ class Orchestrator:
         self, fingerprint: str, request: ComparisonRequest, route: Route, log: AttemptLog
     ) -> Ending:
         """Answer from the cache or from another's purchase, or buy for all who ask the same."""
-        match await self.purchases.join(fingerprint, request.deadline_s):
+        lookup = self.purchases.join(fingerprint, request.deadline_s)
+        match await self.tracing.looking_up(lookup):
             case Grant.GRANTED:
                 ending = await self._buy_for_all(fingerprint, request, route, log)
             case CacheHit(verdict=known) as hit:

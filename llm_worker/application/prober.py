@@ -21,7 +21,7 @@ _LIMIT_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prober:
-    """Probes those that are idle for `interval_s`, and those with an open breaker.
+    """Probes those that are idle for `interval_s`, and those with an open breaker, if enabled.
 
     A probe that is answered does not close a breaker, since it buys nothing: it lets the next
     request be the probe that does. One that fails, and may not the next time, counts as a failure
@@ -39,7 +39,8 @@ class Prober:
         due = [
             provider
             for name, provider in self.providers.items()
-            if name in troubled or self.board.is_idle(name, self.interval_s)
+            if self.board.gates[name].is_open
+            and (name in troubled or self.board.is_idle(name, self.interval_s))
         ]
         await asyncio.gather(*map(self._probe, due))
 

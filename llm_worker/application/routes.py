@@ -107,6 +107,12 @@ class Routes:
             return self._target(Place(provider=self.stand_in))
         return self._target(self.routing.places[0])
 
+    def configured(self) -> Sequence[Target]:
+        """Give the targets that are called without being asked for by name, and each default."""
+        ruled = (place for rule in self.routing.rules for place in rule.places)
+        defaults = (Place(provider=name) for name in self.providers)
+        return list(dict.fromkeys(map(self._target, (*self.routing.places, *ruled, *defaults))))
+
     def _pinned(self, name: ProviderName, model: str | None) -> Route:
         provider = self.providers.get(name)
         if provider is None:

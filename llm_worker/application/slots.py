@@ -44,6 +44,11 @@ class RunningSlots:
         self._shared = total - self._own * len(self._running)
         self._serve()
 
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self._shared + self._own * len(self._running)
+
     def waiting(self, lane: Lane) -> int:
         """Count the lane's requests that wait for a slot."""
         return self._waiters[lane]  # the queue also holds those that have given up

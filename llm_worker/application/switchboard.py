@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from llm_worker.application.bell import Bell
 from llm_worker.application.gate import Gate
-from llm_worker.application.scoreboard import Latency, Score
+from llm_worker.application.ordering import Ordering, remember
+from llm_worker.application.scoreboard import Score
 from llm_worker.contracts.vocabulary import Lane
 from llm_worker.domain.breaker import BreakerState, CircuitBreaker
 from llm_worker.domain.errors import ProviderError, RateLimitedError
-from llm_worker.domain.judging import expected_usage
 from llm_worker.domain.outcome import BreakerMove
 from llm_worker.domain.provider_view import BreakerView, ProviderView
 from llm_worker.domain.pursuit import Hindrance, Readiness
-from llm_worker.domain.strategies import Candidate, Strategy, ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
     from datetime import datetime
 
     from llm_worker.application.gate import Limits
@@ -28,17 +25,13 @@ if TYPE_CHECKING:
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.outcome import FinishedAttempt, Target
     from llm_worker.domain.routing import Route
-    from llm_worker.domain.verdict import Completion, Usage
+    from llm_worker.domain.verdict import Completion
 
-_LATENCY_STALE_S: Final = 60.0
 _PROBE_LOOK_S: Final = 5.0
 """How long to wait before looking again at a target whose probe is under way."""
-_REMEMBERED_AT_MOST: Final = 1_000
-"""Targets: requests may name models without end where a provider takes any."""
+_OFF: Final = Readiness(float("inf"), Hindrance.OFF)
 _READY: Final = Readiness(float("-inf"))
 _BUSY: Final = Readiness(float("-inf"), Hindrance.BUSY)
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 @dataclass(slots=True)
@@ -51,50 +44,52 @@ class _Trouble:
 
 @dataclass(slots=True, kw_only=True)
 class Switchboard:
-    """The targets' state in this process.
-
-    `new_breaker` makes a closed circuit breaker, `dice` gives a number from 0 up to 1.
-    """
+    """The targets' state in this process; `new_breaker` makes a closed circuit breaker."""
 
     providers: Mapping[ProviderName, Provider]
-    limits: Mapping[ProviderName, Limits]
-    weights: Mapping[ProviderName, float]
+    limits: InitVar[Mapping[ProviderName, Limits]]
+    weights: InitVar[Mapping[ProviderName, float]]
     new_breaker: Callable[[], CircuitBreaker]
     clock: Clock
     telemetry: Telemetry
-    dice: Callable[[], float] = random.random
     bell: Bell = field(default_factory=Bell)
     gates: dict[ProviderName, Gate] = field(init=False)
     scores: dict[ProviderName, Score] = field(init=False)
     _troubles: dict[Target, _Trouble] = field(default_factory=dict)
-    _latencies: dict[Target, Latency] = field(default_factory=dict)
-    _looked_at_s: dict[Target, float] = field(default_factory=dict)
-    _turns: Counter[tuple[Target, ...]] = field(default_factory=Counter)
+    _ordering: Ordering = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.gates = {
-            name: Gate(limits=self.limits[name], clock=self.clock) for name in self.providers
-        }
+    def __post_init__(
+        self,
+        limits: Mapping[ProviderName, Limits],
+        weights: Mapping[ProviderName, float],
+    ) -> None:
+        self.gates = {name: Gate(limits=limits[name], clock=self.clock) for name in self.providers}
         self.scores = {name: Score() for name in self.providers}
+        self._ordering = Ordering(providers=self.providers, weights=weights, clock=self.clock)
+
+    @property
+    def breakers(self) -> list[CircuitBreaker]:
+        """The circuit breakers in use; `new_breaker` makes the others when they are needed."""
+        return [trouble.breaker for trouble in self._troubles.values()]
 
     def in_order(self, route: Route, prompt_bytes: int) -> Sequence[Target]:
         """Order a route's targets by its strategy, by how they stand now."""
-        if len(route.targets) == 1 or route.strategy is Strategy.PRIORITY:
-            return route.targets
-        now_s = self.clock.monotonic()
-        usage, strategy = expected_usage(prompt_bytes), route.strategy
-        candidates = [self._candidate(each, strategy, usage, now_s) for each in route.targets]
-        turn = self._turns[route.targets]
-        _remember(self._turns, route.targets, turn + 1)
-        targets = ordered(strategy, candidates, turn=turn, dice=self.dice)
-        if strategy is Strategy.LEAST_LATENCY:
-            # Whoever comes next shall not go there, too, only because nothing is measured yet.
-            _remember(self._looked_at_s, targets[0], now_s)
-        return targets
+        return self._ordering.in_order(route, prompt_bytes)
+
+    def adopt(
+        self, limits: Mapping[ProviderName, Limits], enabled: Container[ProviderName]
+    ) -> None:
+        """Let so many calls go from now on, and none to a provider that is not enabled."""
+        for name, gate in self.gates.items():
+            gate.resize(limits[name].max_in_flight)
+            gate.switch(is_open=name in enabled)
+        self.bell.ring()
 
     def readiness(self, target: Target, lane: Lane) -> Readiness:
         """Say from when the target may be tried."""
-        now_s = self.clock.monotonic()
+        gate, now_s = self.gates[target.provider], self.clock.monotonic()
+        if not gate.is_open:
+            return _OFF
         trouble = self._troubles.get(target)
         if trouble is not None and trouble.breaker.state is not BreakerState.CLOSED:
             due_in_s = trouble.breaker.probe_due_in_s(now_s)
@@ -102,7 +97,6 @@ class Switchboard:
                 due_in_s = _PROBE_LOOK_S
             if due_in_s > 0:
                 return Readiness(now_s + due_in_s, Hindrance.OPEN)
-        gate = self.gates[target.provider]
         if gate.paused_until_s > now_s:
             return Readiness(gate.paused_until_s, Hindrance.LIMITED)
         if not gate.is_free(lane):
@@ -111,7 +105,8 @@ class Switchboard:
 
     def admits(self, target: Target) -> bool:
         """Say whether the target may be called now, be it as the probe of an open breaker."""
-        if self.gates[target.provider].paused_until_s > self.clock.monotonic():
+        gate = self.gates[target.provider]
+        if not gate.is_open or gate.paused_until_s > self.clock.monotonic():
             return False
         trouble = self._troubles.get(target)
         if trouble is None:
@@ -119,7 +114,7 @@ class Switchboard:
         if not trouble.breaker.allows(self.clock.monotonic()):
             return False
         if trouble.breaker.state is BreakerState.HALF_OPEN:
-            self.gates[target.provider].turn_away()
+            gate.turn_away()
             self._moved(target, trouble)
         return True
 
@@ -152,8 +147,7 @@ class Switchboard:
 
     def expected_s(self, target: Target) -> float:
         """Give how long the target took lately; 0 where nobody knows."""
-        latency = self._latencies.get(target)
-        return latency.average_s if latency else 0.0
+        return self._ordering.expected_s(target)
 
     def scored(self, finished: FinishedAttempt) -> None:
         """Take an attempt into the provider's record."""
@@ -161,15 +155,13 @@ class Switchboard:
         target, seconds = finished.attempt.target, finished.response_time_ms / 1000
         self.scores[target.provider].note(finished, now_s)
         if not isinstance(finished.ending, ProviderError):
-            latency = self._latencies.get(target) or Latency(seconds, now_s)
-            latency.add(seconds, now_s)
-            _remember(self._latencies, target, latency)
+            self._ordering.measured(target, seconds)
 
     def hasten(self, name: ProviderName) -> None:
         """Let the provider's open breakers be probed at once: it shows a sign of life."""
         for target, trouble in self._troubles.items():
             if target.provider is name:
-                trouble.breaker.hasten(self.clock.monotonic())
+                trouble.breaker.hasten()
         self.bell.ring()
 
     def is_idle(self, name: ProviderName, for_s: float) -> bool:
@@ -205,7 +197,7 @@ class Switchboard:
         own = breakers.get(provider.default_model)
         return ProviderView(
             name=name,
-            enabled=True,
+            enabled=gate.is_open,
             configured=True,
             default_model=provider.default_model,
             breaker=own.state if own else BreakerState.CLOSED,
@@ -230,32 +222,11 @@ class Switchboard:
             paused_s=max(0.0, gate.paused_until_s - now_s),
         )
 
-    def _candidate(
-        self, target: Target, strategy: Strategy, usage: Usage, now_s: float
-    ) -> Candidate:
-        cost_usd = latency_s = None
-        is_stale = False
-        if strategy is Strategy.LEAST_COST:
-            cost_usd = self.providers[target.provider].models.cost_usd(target.model, usage)
-        elif strategy is Strategy.LEAST_LATENCY:
-            latency = self._latencies.get(target)
-            latency_s = latency.average_s if latency else None
-            measured_at_s = latency.measured_at_s if latency else float("-inf")
-            looked_at_s = self._looked_at_s.get(target, float("-inf"))
-            is_stale = now_s - max(measured_at_s, looked_at_s) > _LATENCY_STALE_S
-        return Candidate(
-            target=target,
-            weight=self.weights.get(target.provider, 1.0),
-            cost_usd=cost_usd,
-            latency_s=latency_s,
-            latency_is_stale=is_stale,
-        )
-
     def _failed(self, target: Target, *, is_probe: bool) -> BreakerMove | None:
         trouble = self._troubles.get(target)
         if trouble is None:
             trouble = _Trouble(self.new_breaker(), self.clock.now())
-            _remember(self._troubles, target, trouble)
+            remember(self._troubles, target, trouble)
         is_late = trouble.breaker.state is BreakerState.HALF_OPEN and not is_probe
         if is_late or not trouble.breaker.fail(self.clock.monotonic()):
             return None
@@ -270,7 +241,7 @@ class Switchboard:
             return None
         if trouble.breaker.state is not BreakerState.CLOSED and not is_probe:
             # It went before the breaker opened: a sign of life, but only a probe closes it.
-            trouble.breaker.hasten(self.clock.monotonic())
+            trouble.breaker.hasten()
             self.bell.ring()
             return None
         del self._troubles[target]
@@ -283,10 +254,3 @@ class Switchboard:
         trouble.since = self.clock.now()
         self.telemetry.breaker_moved(target, trouble.breaker.state)
         self.bell.ring()
-
-
-def _remember(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
-    """Set a value; the key that was new the longest ago makes room."""
-    if key not in known and len(known) >= _REMEMBERED_AT_MOST:
-        del known[next(iter(known))]
-    known[key] = value

@@ -16,3 +16,11 @@ def new_breaker(settings: Settings) -> CircuitBreaker:
         failure_threshold=settings.breaker.failure_threshold,
         recovery_timeout_s=settings.breaker.recovery_timeout_s,
     )
+
+
+def retune(breaker: CircuitBreaker, settings: Settings) -> None:
+    """Have a circuit breaker that is in use go by the settings."""
+    breaker.retune(
+        failure_threshold=settings.breaker.failure_threshold,
+        recovery_timeout_s=settings.breaker.recovery_timeout_s,
+    )

@@ -152,8 +152,16 @@ def limits_of(settings: Settings, name: ProviderName) -> Limits:
 
 
 def build_providers(settings: Settings, clock: Clock) -> dict[ProviderName, Provider]:
-    """Make every provider that can be called. Nothing is opened before the first call."""
-    return {name: build_provider(settings, name, clock) for name in usable_providers(settings)}
+    """Make every provider that can be called, or could once it is enabled.
+
+    Nothing is opened before the first call.
+    """
+    possible = (ProviderName.MOCK,) if settings.use_mock_llm else tuple(ProviderName)
+    return {
+        name: build_provider(settings, name, clock)
+        for name in possible
+        if is_configured(settings, name)
+    }
 
 
 def build_provider(settings: Settings, name: ProviderName, clock: Clock) -> Provider:
@@ -166,7 +174,8 @@ def build_provider(settings: Settings, name: ProviderName, clock: Clock) -> Prov
     key = own.api_key.get_secret_value() if own.api_key else None
     return HttpProvider(
         dialect=speaker.dialect(own, key),
-        transport=open_transport(base_url, max_connections=limits_of(settings, name).max_in_flight),
+        # No limit of its own: its gate has one, which may change.
+        transport=open_transport(base_url),
         base_url=base_url.rstrip("/"),
         default_model=default_model(settings, name),
         timeout_s=own.timeout_s,

@@ -14,32 +14,45 @@ from llm_worker.bootstrap.providers import (
     own_settings,
     usable_providers,
 )
+from llm_worker.bootstrap.retries import backoff_faults
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.routing import Place, Routing, Rule
 from llm_worker.settings import variable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from llm_worker.application.ports import Clock, Provider
+    from llm_worker.bootstrap.runtime_settings import Checks
     from llm_worker.settings import RuleSettings, Settings
 
 _WAY_OUT = "set one's key (ANTHROPIC_API_KEY, OPENAI_API_KEY, GOOGLE_API_KEY, OPENROUTER_API_KEY)"
 
 
 def routing_of(settings: Settings) -> Routing:
-    """Give the routing; the settings have no fault (`routing_faults`)."""
+    """Give the routing; the settings have no fault (`routing_faults`).
+
+    Whoever was disabled at run time is left out, wherever it is named.
+    """
+    usable = usable_providers(settings)
+    rules = () if settings.use_mock_llm else settings.routing.rules
     return Routing(
-        places=_default_places(settings),
+        places=_of_usable(_default_places(settings), usable),
         strategy=settings.routing.strategy,
-        rules=() if settings.use_mock_llm else tuple(map(_rule_of, settings.routing.rules)),
+        rules=tuple(_rule_of(rule, usable) for rule in rules),
     )
 
 
 def build_routes(settings: Settings, providers: Mapping[ProviderName, Provider]) -> Routes:
-    """Wire the routing over the providers; the settings have no fault (`routing_faults`)."""
+    """Wire the routing over those of the providers that are enabled.
+
+    The settings have no fault (`routing_faults`). Those of the control topic are in them: who is
+    enabled or disabled at run time is so in the targets that are the cache's key, as after a
+    restart with that setting. A verdict is thus only found where whoever gave it might be asked; a
+    disabled provider's lie idle until it is enabled again.
+    """
     return Routes(
-        providers=providers,
+        providers={name: providers[name] for name in usable_providers(settings)},
         routing=routing_of(settings),
         stand_in=ProviderName.MOCK if settings.use_mock_llm else None,
     )
@@ -79,6 +92,35 @@ def lacking(settings: Settings, name: ProviderName) -> str:
 
 def routing_faults(settings: Settings, clock: Clock) -> list[str]:
     """Say what keeps a worker from routing by these settings, each with its remedy."""
+    return [*_provider_faults(settings, clock), *backoff_faults(settings)]
+
+
+def runtime_checks(clock: Clock) -> Checks:
+    """Give what says why a worker cannot go by settings of which the control topic changes some.
+
+    Beside what it would not start with, that is a switch without effect. It is for one process: all
+    settings that it is asked about differ in runtime settings alone.
+    """
+    # What takes long to look at is the same as long as the same providers are enabled.
+    known: dict[tuple[object, ...], list[str]] = {}
+
+    def faults(settings: Settings, changed: Collection[str]) -> Iterator[str]:
+        switched = [name for name in ProviderName if f"providers.{name}.enabled" in changed]
+        off = tuple(name for name in switched if own_settings(settings, name).enabled is False)
+        enabled = tuple(own_settings(settings, name).enabled for name in ProviderName)
+        if (enabled, off) not in known:
+            known[enabled, off] = _provider_faults(settings, clock, off)
+        yield from known[enabled, off]
+        yield from backoff_faults(settings)
+        for name in switched:
+            yield from _switch_faults(settings, name)
+
+    return faults
+
+
+def _provider_faults(
+    settings: Settings, clock: Clock, switched_off: Collection[ProviderName] = ()
+) -> list[str]:
     usable = usable_providers(settings)
     if not usable:
         trial = "or for a trial LLM_WORKER_USE_MOCK_LLM=true"
@@ -88,9 +130,23 @@ def routing_faults(settings: Settings, clock: Clock) -> list[str]:
         chain(
             _time_faults(settings, usable),
             _model_faults(settings, usable, clock),
-            () if settings.use_mock_llm else _place_faults(settings, usable, clock),
+            () if settings.use_mock_llm else _place_faults(settings, usable, clock, switched_off),
+            _left_alone(settings) if switched_off else (),
         )
     )
+
+
+def _left_alone(settings: Settings) -> Iterator[str]:
+    """Say which requests nobody would answer, as far as providers have been switched off."""
+    routing = routing_of(settings)
+    if not routing.places:
+        yield "by default nobody would be asked: enable another provider first"
+    for number, rule in enumerate(routing.rules, start=1):
+        if not rule.places:
+            yield (
+                f"{_rule_name(number)}: nobody of its targets would be left: enable another of "
+                "them first"
+            )
 
 
 def _time_faults(settings: Settings, usable: Iterable[ProviderName]) -> Iterator[str]:
@@ -100,11 +156,14 @@ def _time_faults(settings: Settings, usable: Iterable[ProviderName]) -> Iterator
                 f"{_variable(name, 'timeout_s')} must be less than LLM_WORKER_DRAIN_S, so that a "
                 "running call can end before the drain does: lower the first or raise the second"
             )
-    if settings.retry.backoff_s > settings.retry.backoff_max_s:
-        yield (
-            "LLM_WORKER_RETRY__BACKOFF_S is more than LLM_WORKER_RETRY__BACKOFF_MAX_S: lower the "
-            "first or raise the second"
-        )
+
+
+def _switch_faults(settings: Settings, name: ProviderName) -> Iterator[str]:
+    wanted, is_usable = own_settings(settings, name).enabled, name in usable_providers(settings)
+    if wanted and not is_usable:
+        yield f"{name} cannot be enabled: {lacking(settings, name)}"
+    if wanted is False and is_usable:
+        yield f"{name} stands in for every provider: unset LLM_WORKER_USE_MOCK_LLM"
 
 
 def _model_faults(
@@ -120,19 +179,22 @@ def _model_faults(
 
 
 def _place_faults(
-    settings: Settings, usable: tuple[ProviderName, ...], clock: Clock
+    settings: Settings,
+    usable: tuple[ProviderName, ...],
+    clock: Clock,
+    switched_off: Collection[ProviderName],
 ) -> Iterator[str]:
     routing = settings.routing
     first = routing.default_provider
     named = [("LLM_WORKER_ROUTING__DEFAULT_PROVIDER", first.value)] if first else []
     named += [("LLM_WORKER_ROUTING__FALLBACK", text) for text in routing.fallback or ()]
     for number, rule in enumerate(routing.rules, start=1):
-        where = f"LLM_WORKER_ROUTING__RULES, rule {number}"
+        where = _rule_name(number)
         named += [(where, text) for text in rule.targets]
         if rule.max_bytes is not None and rule.max_bytes < rule.min_bytes:
             yield f"{where}: max_bytes is less than min_bytes, so nothing fits: correct one"
     for where, text in named:
-        yield from _place_fault(settings, where, text, usable, clock)
+        yield from _place_fault(settings, where, text, (*usable, *switched_off), clock)
 
 
 def _place_fault(
@@ -174,9 +236,17 @@ def _default_places(settings: Settings) -> tuple[Place, ...]:
     return tuple(dict.fromkeys((first, *rest)))
 
 
-def _rule_of(rule: RuleSettings) -> Rule:
+def _of_usable(places: Iterable[Place], usable: Collection[ProviderName]) -> tuple[Place, ...]:
+    return tuple(place for place in places if place.provider in usable)
+
+
+def _rule_name(number: int) -> str:
+    return f"LLM_WORKER_ROUTING__RULES, rule {number}"
+
+
+def _rule_of(rule: RuleSettings, usable: Collection[ProviderName]) -> Rule:
     return Rule(
-        places=tuple(map(place_of, rule.targets)),
+        places=_of_usable(map(place_of, rule.targets), usable),
         strategy=rule.strategy,
         organization=rule.organization,
         model=rule.model,

@@ -7,30 +7,32 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from pydantic import ValidationError
 
+from llm_worker.adapters.telemetry.logging import set_log_level
 from llm_worker.bootstrap.budgets import budgets_of
+from llm_worker.bootstrap.control_records import change_in, name_in
 from llm_worker.client.compacted import CompactedTopic
-from llm_worker.contracts.envelope import EventEnvelope
-from llm_worker.contracts.events import LLMControlV1
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.settings import (
     SettingsError,
     as_json,
     overlaid,
+    parsed,
     require_runtime,
     runtime_variables,
+    value_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from llm_worker.contracts.events import LLMControlV1
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.domain.budgets import Budgets
-    from llm_worker.settings import BudgetSettings
+    from llm_worker.settings import Settings
 
-_BUDGET = "budget"
-_Change = EventEnvelope[LLMControlV1]
+    Checks = Callable[[Settings, Collection[str]], Iterable[str]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -52,22 +54,47 @@ class SettingInForce:
     change: LLMControlV1 | None
 
 
-class ControlledSettings:
-    """The runtime settings, from this process's own and the records of the control topic.
+def no_checks(_settings: Settings, _changed: Collection[str]) -> Iterable[str]:
+    """Find no fault: each setting is right by itself."""
+    return ()
 
-    Of each setting the last valid value holds: one that cannot be used changes nothing.
+
+class ControlledSettings:
+    """The settings in force, from this process's own and the records of the control topic.
+
+    Of each setting the last record counts that has a value for it. What holds follows from these
+    records alone, not from what held before them: a process that starts later has the same settings
+    as one that has followed all the time, unless compaction has left it a record of no use alone.
+
+    Args:
+        own: The process's own.
+        checks: Gives what is wrong with settings that are right each for itself, a line each, by
+            all settings and the names of those that the topic changes. Of changes that do not go
+            together the older ones hold; the others are `ignored` until they can be honoured.
     """
 
-    def __init__(self, budget: BudgetSettings) -> None:
-        self._own = budget
+    def __init__(self, own: Settings, *, checks: Checks = no_checks) -> None:
+        self._own = own
+        self._checks = checks
         self._changes: dict[str, LLMControlV1] = {}
-        self.budget = budget
-        """In force now."""
+        self._values: dict[str, Any] = {}
+        self._settings = own
+        self._ignored: dict[str, str] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """All settings, as they hold now."""
+        return self._settings
 
     @property
     def changes(self) -> Mapping[str, LLMControlV1]:
-        """What the control topic sets, by name."""
+        """What the control topic sets, by name, from the oldest to the newest."""
         return self._changes
+
+    @property
+    def ignored(self) -> Mapping[str, str]:
+        """Which of the changes do not hold here, and why."""
+        return self._ignored
 
     def take(self, key: bytes | None, value: bytes | None) -> bool:
         """Read one record of the topic; True: something has changed.
@@ -75,23 +102,37 @@ class ControlledSettings:
         Raises:
             SettingsError: It sets nothing that can be set, or not to that; all is as it was.
         """
-        name = name_in(key)
-        others = {each: change for each, change in self._changes.items() if each != name}
-        changes = others if value is None else {**others, name: _read(name, value)}
-        budget = self._with({each: change.value for each, change in changes.items()})
-        has_changed = budget != self.budget
-        self._changes, self.budget = changes, budget
-        return has_changed
+        name, before = name_in(key), self._settings
+        change = None if value is None else change_in(name, value)
+        values = self._without(name)
+        if change is not None:
+            values[name] = parsed(name, change.value)
+        self._changes.pop(name, None)
+        if change is not None:
+            self._changes[name] = change
+        self._values = values
+        self._settings, self._ignored = self._resolved(values)
+        return self._settings != before
 
     def checked(self, name: str, value: object) -> Any:  # noqa: ANN401 - as each setting is
         """Give a value in the setting's own type, as it goes into the control topic.
 
         Raises:
-            SettingsError: It is no runtime setting, or this is no value for it.
+            SettingsError: It is no runtime setting, this is no value for it, or it does not go
+                together with the others.
+        """
+        given = parsed(name, value)
+        self._require_held(name, {**self._without(name), name: given})
+        return as_json(name, given)
+
+    def check_unset(self, name: str) -> None:
+        """Check that a setting may have this process's own value again.
+
+        Raises:
+            SettingsError: It is no runtime setting, or the others do not go together without it.
         """
         require_runtime(name)
-        values = {each: change.value for each, change in self._changes.items()}
-        return as_json(self._with({**values, name: value}), _field(name))
+        self._require_held(name, self._without(name))
 
     def in_force(self) -> list[SettingInForce]:
         """Give every runtime setting, in the order of the settings' page."""
@@ -104,38 +145,86 @@ class ControlledSettings:
             SettingsError: It is no runtime setting.
         """
         require_runtime(name)
+        source = self._source(name)
         return SettingInForce(
             name=name,
-            value=as_json(self.budget, _field(name)),
-            source=self._source(name),
-            change=self._changes.get(name),
+            value=as_json(name, value_of(self._settings, name)),
+            source=source,
+            change=self._changes[name] if source is Source.CONTROL else None,
         )
 
     def _source(self, name: str) -> Source:
-        if name in self._changes:
+        if name in self._changes and name not in self._ignored:
             return Source.CONTROL
-        is_given = _field(name) in self._own.model_fields_set
-        return Source.ENVIRONMENT if is_given else Source.DEFAULT
+        group, _, field = name.rpartition(".")
+        given = value_of(self._own, group) if group else self._own
+        return Source.ENVIRONMENT if field in given.model_fields_set else Source.DEFAULT
 
-    def _with(self, values: Mapping[str, object]) -> BudgetSettings:
-        fields = {_field(name): value for name, value in values.items()}
-        return overlaid(self._own, fields, name=_BUDGET)
+    def _without(self, name: str) -> dict[str, Any]:
+        return {each: value for each, value in self._values.items() if each != name}
+
+    def _require_held(self, name: str, values: Mapping[str, Any]) -> None:
+        _, ignored = self._resolved(values)
+        for each, why in ignored.items():
+            if each == name:
+                raise SettingsError(f"{name} cannot be changed so: {why}")
+            if each not in self._ignored:
+                raise SettingsError(f"{name} cannot be changed so, as long as {each} is: {why}")
+
+    def _resolved(self, values: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
+        """Lay the values over our own settings, but for those that make a fault: why, by name."""
+        if not values or not self._faults(values):
+            return overlaid(self._own, values), {}
+        held: dict[str, Any] = {}
+        left = values
+        while True:
+            ignored: dict[str, str] = {}
+            for name, value in left.items():
+                why = self._faults({**held, name: value})
+                if why:
+                    ignored[name] = why
+                else:
+                    held[name] = value
+            if len(ignored) == len(left):
+                return overlaid(self._own, held), ignored
+            # Again: one may need a later one, as where another provider takes over.
+            left = {name: values[name] for name in ignored}
+
+    def _faults(self, values: Mapping[str, Any]) -> str:
+        return "\n".join(self._checks(overlaid(self._own, values), values.keys()))
 
 
 class RuntimeSettings:
-    """The runtime settings of a process that follows the control topic.
+    """The settings of a process that follows the control topic.
 
     Args:
-        budget: The process's own.
-        on_change: Called when another value holds.
+        own: The process's own.
+        checks: As `ControlledSettings` takes them.
+
+    `budgets` and what is logged follow by themselves; `on_change` is called with all settings when
+    one has another value.
     """
 
     def __init__(
-        self, budget: BudgetSettings, *, on_change: Callable[[], None] | None = None
+        self,
+        own: Settings,
+        *,
+        checks: Checks = no_checks,
+        on_change: Callable[[Settings], None] | None = None,
     ) -> None:
-        self._settings = ControlledSettings(budget)
-        self._budgets = budgets_of(budget)
-        self._on_change = on_change
+        self.on_change = on_change
+        self._controlled = ControlledSettings(own, checks=checks)
+        self._budgets = budgets_of(own.budget)
+
+    @property
+    def controlled(self) -> ControlledSettings:
+        """What can be changed, as it holds now."""
+        return self._controlled
+
+    @property
+    def settings(self) -> Settings:
+        """All settings, as they hold now."""
+        return self._controlled.settings
 
     @property
     def budgets(self) -> Budgets:
@@ -143,20 +232,41 @@ class RuntimeSettings:
         return self._budgets
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
-        """Follow one record of the topic; one that cannot be used is logged and changes nothing."""
-        name = name_in(key)
+        """Follow one record of the topic; what of it cannot be used is logged and changes nothing.
+
+        Raises:
+            Exception: whatever `on_change` does.
+        """
+        name, before = name_in(key), self.settings
+        known = {each: why for each, why in self._controlled.ignored.items() if each != name}
         try:
-            has_changed = self._settings.take(key, value)
+            has_changed = self._controlled.take(key, value)
         except SettingsError as error:
             _log.warning("runtime_setting_ignored", setting=name, why=str(error))
             return
-        if not has_changed:
-            return
-        change = self._settings.changes.get(name)
-        self._budgets = budgets_of(self._settings.budget)
-        _log.info("runtime_setting_changed", setting=name, changed_by=change and change.changed_by)
-        if self._on_change is not None:
-            self._on_change()
+        for each, why in self._controlled.ignored.items():
+            if each not in known:
+                _log.warning("runtime_setting_ignored", setting=each, why=why)
+        if has_changed:
+            self._tell(before)
+
+    def _tell(self, before: Settings) -> None:
+        for name in runtime_variables():
+            given = value_of(self.settings, name)
+            if given != value_of(before, name):
+                who = self._controlled.of(name).change
+                _log.info(
+                    "runtime_setting_changed",
+                    setting=name,
+                    value=as_json(name, given),
+                    changed_by=who and who.changed_by,
+                )
+        if self.settings.log.level != before.log.level:
+            set_log_level(self.settings.log.level)
+        if self.settings.budget != before.budget:
+            self._budgets = budgets_of(self.settings.budget)
+        if self.on_change is not None:
+            self.on_change(self.settings)
 
 
 def follow_control(
@@ -168,27 +278,3 @@ def follow_control(
         topics.on_broker(TopicName.CONTROL),
         lambda record: runtime.take(record.key, record.value),
     )
-
-
-def name_in(key: bytes | None) -> str:
-    """Give the setting that a record of the control topic is about."""
-    return (key or b"").decode(errors="replace")
-
-
-def _read(name: str, value: bytes) -> LLMControlV1:
-    require_runtime(name)
-    try:
-        change = _Change.model_validate_json(value).data
-    except ValidationError as error:
-        faults = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
-        raise SettingsError(
-            f"{name} has a record that cannot be read ({', '.join(faults) or 'no JSON'}): "
-            f"set it again with `llm-worker config set`"
-        ) from None
-    if change.setting != name:
-        raise SettingsError(f"{name} is the key of a record that sets {change.setting}")
-    return change
-
-
-def _field(name: str) -> str:
-    return name.removeprefix(f"{_BUDGET}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from llm_worker.bootstrap.connection import kafka_options
-from llm_worker.bootstrap.runtime_settings import RuntimeSettings, follow_control
+from llm_worker.bootstrap.runtime_settings import RuntimeSettings, follow_control, no_checks
 from llm_worker.bootstrap.spend import history_of
 from llm_worker.bootstrap.spend_feed import SpendFeed
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from llm_worker.adapters.kafka.app import DeliveryApp
     from llm_worker.application.ports import Clock
+    from llm_worker.bootstrap.runtime_settings import Checks, ControlledSettings
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.domain.budgets import Budgets
     from llm_worker.domain.spend import Scope
@@ -28,16 +29,31 @@ _log = structlog.get_logger(__name__)
 
 
 class Spending:
-    """Follows the control topic and the accountant's totals."""
+    """Follows the control topic and the accountant's totals.
 
-    def __init__(self, settings: Settings, topics: TopicCatalog, clock: Clock) -> None:
+    `runtime` are the settings that follow from the topic; `checks` as it takes them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: TopicCatalog,
+        clock: Clock,
+        *,
+        checks: Checks = no_checks,
+    ) -> None:
         options = kafka_options(settings)
         self.feed = SpendFeed(options, topics, clock)
-        self._runtime = RuntimeSettings(settings.budget)
-        self._control = follow_control(options, topics, self._runtime)
+        self.runtime = RuntimeSettings(settings, checks=checks)
+        self._control = follow_control(options, topics, self.runtime)
         self.history = history_of(settings)
         self._clock = clock
         self._is_awaited = True
+
+    @property
+    def controlled(self) -> ControlledSettings:
+        """The settings that can be changed while the process runs, as they hold now."""
+        return self.runtime.controlled
 
     @property
     def followed(self) -> tuple[Callable[[], Awaitable[None]], ...]:
@@ -46,7 +62,7 @@ class Spending:
 
     def budgets(self) -> Budgets:
         """Give the limits that hold; the same object until one changes."""
-        return self._runtime.budgets
+        return self.runtime.budgets
 
     async def known_spend(self) -> dict[tuple[Scope, str], Decimal]:
         """Give what was spent today and this month, to the last event."""
@@ -57,9 +73,9 @@ class Spending:
         if not self._is_awaited:
             return
         read = await asyncio.gather(self._control.read(), self.feed.read())
-        if not all(read):
+        is_said, self._is_awaited = not self._is_awaited, False  # by the other lane, meanwhile
+        if not all(read) and not is_said:
             _log.warning("begins_with_own_settings", why="control or spend_state is not read yet")
-        self._is_awaited = False
 
 
 def share_of(app: DeliveryApp, topics: TopicCatalog) -> float:

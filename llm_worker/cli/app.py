@@ -51,6 +51,7 @@ _EXPECTED = {
         "Set LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS; `llm-worker doctor` says more.",
     ),
     "llm_worker.adapters.kafka.topics.ClusterError": (FAILED, ""),
+    "llm_worker.adapters.kafka.server.PortTakenError": (FAILED, ""),
     "llm_worker.adapters.cache.probe.CacheUnreachableError": (
         FAILED,
         "Check LLM_WORKER_CACHE__REDIS_URL; `llm-worker doctor` says more.",

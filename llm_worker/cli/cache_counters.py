@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from llm_worker.adapters.telemetry import catalog
+from llm_worker.adapters.telemetry import catalog, gauges
 from llm_worker.domain.cached import CacheTier
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def parse_counters(text: str) -> Counters:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-    if (catalog.CACHE_ENTRIES.name, frozenset()) not in counters:
+    if (gauges.CACHE_ENTRIES.name, frozenset()) not in counters:
         raise ValueError("metrics without those of a cache")
     return counters
 
@@ -71,8 +71,8 @@ def counted_by_tier(counters: Counters) -> dict[str, dict[str, Any]]:
     return {
         CacheTier.LOCAL: {
             **lookups(CacheTier.LOCAL),
-            "verdicts": int(of(catalog.CACHE_ENTRIES)),
-            "bytes": int(of(catalog.CACHE_BYTES)),
+            "verdicts": int(of(gauges.CACHE_ENTRIES)),
+            "bytes": int(of(gauges.CACHE_BYTES)),
             "evictions": int(of(catalog.CACHE_EVICTIONS)),
         },
         CacheTier.REDIS: {**lookups(CacheTier.REDIS), "errors": int(sum(failures))},

@@ -62,7 +62,7 @@ class AskedBefore:
         self._routes = routes
         # Its rejections are not published, and nothing waits for its deadlines.
         self._codec = KafkaCodec(
-            topics=catalog, first_target=routes.first_target(), clock=SystemClock(), longest_s=0
+            topics=catalog, first_target=routes.first_target, clock=SystemClock(), longest_s=0
         )
         self._sought: dict[str, Sought | Unfit] = {}
 

@@ -57,7 +57,7 @@ def list_settings(*, as_json: bool) -> None:
 def get(*, name: str, as_json: bool) -> None:
     """Show one setting's value."""
     settings = bootstrap.load_settings()
-    ControlledSettings(settings.budget).of(name)  # a wrong name is told without a broker
+    ControlledSettings(settings).of(name)  # a wrong name is told without a broker
     found = asyncio.run(ControlTopic(settings).read()).of(name)
     if as_json:
         _print_json(_as_json(found))
@@ -73,11 +73,12 @@ def set_setting(*, name: str, value: str, reason: str | None) -> None:
     """Change a setting in every process.
 
     VALUE is written as in the environment; an empty one is none. Asks no process: it is checked
-    here, by the rules that they have.
+    here, by the rules that they have. A worker that cannot go by it all the same, as it lacks a
+    provider's key, logs that and goes on with its own.
     """
     settings = bootstrap.load_settings()
-    checked = ControlledSettings(settings.budget).checked(name, value)
-    before = asyncio.run(_set(settings, name, checked, reason or None))
+    ControlledSettings(settings).checked(name, value)  # a wrong one is told without a broker
+    checked, before = asyncio.run(_set(settings, name, value, reason or None))
     click.echo(f"{name}: {in_words(checked)} (before: {in_words(before)})")
 
 
@@ -86,31 +87,35 @@ def set_setting(*, name: str, value: str, reason: str | None) -> None:
 def unset(*, name: str) -> None:
     """Take a change away: each process has its own value again."""
     settings = bootstrap.load_settings()
-    own = ControlledSettings(settings.budget).of(name)
+    own = ControlledSettings(settings).of(name)
     before = asyncio.run(_unset(settings, name))
     click.echo(f"{name}: {in_words(own.value)}, by {own.source} (before: {in_words(before)})")
 
 
-async def _set(settings: Settings, name: str, value: object, reason: str | None) -> object:
+async def _set(
+    settings: Settings, name: str, value: str, reason: str | None
+) -> tuple[object, object]:
     topic = ControlTopic(settings)
     found = await topic.read()
+    checked = found.checked(name, value)
     previous = found.changes.get(name)
     await topic.set(
         LLMControlV1(
             setting=name,
-            value=value,
+            value=checked,
             changed_by=_who(),
             changed_at=SystemClock().now(),
             reason=reason,
             previous=None if previous is None else previous.value,
         )
     )
-    return found.of(name).value
+    return checked, found.of(name).value
 
 
 async def _unset(settings: Settings, name: str) -> object:
     topic = ControlTopic(settings)
     found = await topic.read()
+    found.check_unset(name)
     await topic.unset(name)
     return found.of(name).value
 

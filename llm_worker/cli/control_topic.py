@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.rendering import EventRenderer
+from llm_worker.bootstrap.retries import changed_backoff_faults
 from llm_worker.bootstrap.runtime_settings import ControlledSettings
 from llm_worker.cli.app import err
 from llm_worker.cli.connection import silence_kafka_logs
@@ -28,21 +29,26 @@ class ControlTopic:
 
     def __init__(self, settings: Settings) -> None:
         silence_kafka_logs()
-        self._own = settings.budget
+        self._own = settings
         self._options = bootstrap.kafka_options(settings)
         self._topics = bootstrap.catalog(settings)
         self._topic = self._topics.on_broker(TopicName.CONTROL)
 
     async def read(self) -> ControlledSettings:
-        """Read it to its end; what every process ignores is told on stderr."""
-        found, ignored = ControlledSettings(self._own), dict[bytes | None, str]()
+        """Read it to its end; what every process ignores is told on stderr.
+
+        What only a process with its keys can tell, as that a provider has none, is not checked.
+        """
+        found = ControlledSettings(self._own, checks=changed_backoff_faults)
+        ignored: dict[bytes | None, str] = {}
         async for record in read_to_end(self._options, [self._topic]):
             ignored.pop(record.key, None)
             try:
                 found.take(record.key, record.value)
             except bootstrap.SettingsError as error:
                 ignored[record.key] = str(error)
-        for why in ignored.values():
+        left_out = (f"{name}: {why}" for name, why in found.ignored.items())
+        for why in (*ignored.values(), *left_out):
             err.print(f"[yellow]ignored[/] {escape(printable(why))}", soft_wrap=True)
         return found
 

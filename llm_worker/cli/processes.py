@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     from llm_worker.bootstrap import Settings
 
 _PORT = click.IntRange(1, 65535)
+_web_port = click.option(
+    "--web-port",
+    type=click.IntRange(0, 65535),
+    help="Port of page and API instead of the settings'; 0: any free one, the log says which.",
+)
 
 
 @click.command()
-def worker() -> None:
+@_web_port
+def worker(*, web_port: int | None) -> None:
     """Consume requests, buy verdicts, publish results.
 
     SIGTERM drains: no new requests, running calls end within LLM_WORKER_DRAIN_S, and what is not
@@ -34,18 +40,29 @@ def worker() -> None:
     """
     from llm_worker.bootstrap import worker as built  # noqa: PLC0415 - dev does without Faust
 
-    raise SystemExit(built.run_worker(built.load_worker_settings()))
+    settings = built.load_worker_settings()
+    if web_port is not None:
+        settings = _with_web(settings, port=web_port)
+    raise SystemExit(built.run_worker(settings))
 
 
 @click.command()
-def accountant() -> None:
+@_web_port
+def accountant(*, web_port: int | None) -> None:
     """Add up what is spent, publish totals, analytics and cost alerts.
 
     One is enough, and a second one stands by. SIGTERM ends it once its batch is done.
     """
     from llm_worker.bootstrap import accountant as built  # noqa: PLC0415 - dev does without Faust
 
-    raise SystemExit(built.run_accountant(bootstrap.load_settings()))
+    settings = bootstrap.load_settings()
+    if web_port is not None:
+        settings = _with_web(settings, accountant_port=web_port)
+    raise SystemExit(built.run_accountant(settings))
+
+
+def _with_web(settings: Settings, **ports: int) -> Settings:
+    return settings.model_copy(update={"web": settings.web.model_copy(update=ports)})
 
 
 @click.command()
@@ -133,7 +150,7 @@ def _welcome(stack: LocalStack, settings: Settings) -> str:
     command = f"{'' if is_default else elsewhere}llm-worker"
     return dedent(f"""
         Kafka      {stack.bootstrap_servers}
-        health     {stack.web_url}/healthz
+        page       {stack.web_url}/
         metrics    {stack.web_url}/metrics
         spend      {stack.accountant_url}/api/v1/usage
         log        {stack.worker_log}

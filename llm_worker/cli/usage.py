@@ -128,7 +128,7 @@ async def _read(settings: Settings, periods: tuple[str, ...], by: tuple[Dimensio
     else:
         _say(_NOTHING_YET)
     in_force = await ControlTopic(settings).read()
-    return usage_of(accounts, periods, by, budgets_of(in_force.budget))
+    return usage_of(accounts, periods, by, budgets_of(in_force.settings.budget))
 
 
 def _verify(settings: Settings, *, as_json: bool) -> None:

@@ -44,6 +44,13 @@ class CircuitBreaker:
         self._is_probing = True
         return True
 
+    def retune(self, *, failure_threshold: int, recovery_timeout_s: float) -> None:
+        """Go by other values from now on; the time of a probe that is due moves with them."""
+        if self._probe_due_s is not None and not self._is_probing:
+            self._probe_due_s += recovery_timeout_s - self._recovery_timeout_s
+        self._failure_threshold = failure_threshold
+        self._recovery_timeout_s = recovery_timeout_s
+
     def probe_due_in_s(self, now_s: float) -> float:
         """Seconds until a probe may go; 0 when one may go now."""
         return max(0.0, (self._probe_due_s or now_s) - now_s)
@@ -70,7 +77,7 @@ class CircuitBreaker:
         """Note that the probe told nothing: another one may go at once."""
         self._is_probing = False
 
-    def hasten(self, now_s: float) -> None:
+    def hasten(self) -> None:
         """Let the next probe go at once: there is a sign of life."""
         if self._probe_due_s is not None:
-            self._probe_due_s = min(self._probe_due_s, now_s)
+            self._probe_due_s = float("-inf")

@@ -42,6 +42,8 @@ class Hindrance(Enum):
 
     OPEN = auto()
     LIMITED = auto()
+    OFF = auto()
+    """Nobody may call it any more."""
     BUSY = auto()
     """At its own limit: it may be tried, but a free one goes first where work may spill."""
 
@@ -157,7 +159,9 @@ class Pursuit:
                 soonest_s = min(soonest_s, kept_out_until_s)
                 continue
             standing = readiness(target)
-            if standing.at_s > now_s:
+            if standing.hindrance is Hindrance.OFF:
+                self._out[target] = float("inf")
+            elif standing.at_s > now_s:
                 soonest_s = min(soonest_s, standing.at_s)
                 is_open = is_open or standing.hindrance is Hindrance.OPEN
             elif standing.hindrance is not Hindrance.BUSY or not self.spills:
@@ -172,8 +176,10 @@ class Pursuit:
 
     def _over(self) -> OverBudgetError | None:
         """Give the budget's refusal where it ruled the last target out."""
-        is_nothing_left = all(self._out.get(each) == float("inf") for each in self.targets)
-        return self._over_budget if is_nothing_left else None
+        return self._over_budget if self._is_nothing_left() else None
+
+    def _is_nothing_left(self) -> bool:
+        return all(self._out.get(each) == float("inf") for each in self.targets)
 
     def _hopeless(self, *, is_open: bool) -> WorkerError:
         if self.attempts:
@@ -185,8 +191,11 @@ class Pursuit:
                 "no target will be tried before the deadline, since circuit breakers are open; "
                 "nothing was spent: send it again later, or name another provider"
             )
-        if not self.targets:
-            return NoTargetError("no provider is left for this request")
+        if self._is_nothing_left():
+            return NoTargetError(
+                "no provider is left for this request: each that it could go to was disabled "
+                "meanwhile; nothing was spent: send it again"
+            )
         return AllTargetsLimitedError(
             f"{_SHORT if self._is_short else _LIMITED} before the deadline; nothing was spent: "
             "send it again later, or with a later not_after"

@@ -93,6 +93,8 @@ PlainDecimal = Annotated[
     PlainSerializer("{:f}".format, return_type=str, when_used="json"),
 ]
 """A number as a person writes sums of money; JSON gets it as text, so that it stays exact."""
+OptionalSecret = Annotated[SecretStr | None, Stripped, HeaderText]
+"""A key as it goes into an HTTP header."""
 Address = Annotated[str, StringConstraints(pattern=r"^[^\s/,]+:\d{1,5}$")]
 OptionalFile = Annotated[FilePath | None, EmptyIsNone]
 

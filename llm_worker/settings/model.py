@@ -21,6 +21,7 @@ from llm_worker.settings.kinds import (
     JsonText,
     LowerCase,
     OptionalFile,
+    OptionalSecret,
 )
 from llm_worker.settings.providers import ProvidersSettings
 
@@ -94,7 +95,7 @@ class RoutingSettings(Group):
 
     strategy: Annotated[Strategy, LowerCase] = Field(
         default=Strategy.PRIORITY,
-        description="priority, round_robin, least_cost, least_latency or weighted_random.",
+        description="Runtime: priority, round_robin, least_cost, least_latency or weighted_random.",
     )
     default_provider: Annotated[ProviderName | None, LowerCase, EmptyIsNone] = Field(
         default=None, description="Tried first; none: the enabled one of the lowest PRIORITY."
@@ -116,16 +117,19 @@ class RetrySettings(Group):
     """How often and how soon to try again."""
 
     attempts: int = Field(
-        default=4, ge=1, le=20, description="Calls for one request over all targets, 1 to 20."
+        default=4,
+        ge=1,
+        le=20,
+        description="Runtime: calls for one request over all targets, 1 to 20.",
     )
     backoff_s: float = Field(
         default=0.5,
         gt=0,
-        description="Seconds a target is left alone after a failure, at most: "
+        description="Runtime: seconds a target is left alone after a failure, at most: "
         "a random part of it, doubled with each failure; above 0.",
     )
     backoff_max_s: float = Field(
-        default=20, gt=0, description="Seconds that it is never longer than, above 0."
+        default=20, gt=0, description="Runtime: seconds that it is never longer than, above 0."
     )
 
 
@@ -144,10 +148,10 @@ class BreakerSettings(Group):
     """When to stop calling what fails; of each provider and of the publisher."""
 
     failure_threshold: int = Field(
-        default=5, ge=1, description="Failures in a row that open the breaker, 1 or more."
+        default=5, ge=1, description="Runtime: failures in a row that open the breaker, 1 or more."
     )
     recovery_timeout_s: float = Field(
-        default=60, gt=0, description="Seconds open until one probe may pass, above 0."
+        default=60, gt=0, description="Runtime: seconds open until one probe may pass, above 0."
     )
 
 
@@ -166,13 +170,22 @@ class WebSettings(Group):
         le=65535,
         description="The accountant's, 0 to 65535; 0 is any free port.",
     )
+    api_key: OptionalSecret = Field(
+        default=None,
+        description="Wanted for POST /api/v1/comparison, as Bearer or X-API-Key; none: refused "
+        "where HOST is reachable from elsewhere, free on loopback. Secret.",
+    )
+    allow_anonymous: bool = Field(
+        default=False,
+        description="true or false; true: whoever reaches HOST may buy verdicts without a key.",
+    )
 
 
 class LogSettings(Group):
     """What is logged, to stderr."""
 
     level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], AnyCase] = Field(
-        default="INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL."
+        default="INFO", description="Runtime: DEBUG, INFO, WARNING, ERROR or CRITICAL."
     )
     format: Annotated[Literal["json", "console"] | None, EmptyIsNone] = Field(
         default=None, description="json or console; none: json unless stderr is a terminal."
@@ -206,8 +219,8 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         default=500,
         ge=2,
-        description="Calls running at once in one worker, 2 or more; ten times as many requests, "
-        "but at most 4,000, may be waiting.",
+        description="Runtime: calls running at once in one worker, 2 or more; ten times as many "
+        "requests, but at most 4,000, may be waiting.",
     )
     drain_s: float = Field(
         default=60,
@@ -225,6 +238,11 @@ class Settings(BaseSettings):
         description="Reply topics a request may name: glob patterns, comma-separated.",
     )
     web: WebSettings = WebSettings()
+    admin_api_key: OptionalSecret = Field(
+        default=None,
+        description="Wanted for /api/v1/admin and for provider tests over HTTP, as Bearer or "
+        "X-API-Key; none: these are off. Secret.",
+    )
     log: LogSettings = LogSettings()
     environment: str = Field(
         default="development", min_length=1, description="Name of this installation, as reported."

@@ -35,6 +35,7 @@ _ALSO_READ_FROM = {
     "LLM_WORKER_PROVIDERS__OPENAI__API_KEY": ("OPENAI_API_KEY",),
     "LLM_WORKER_PROVIDERS__GOOGLE__API_KEY": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "LLM_WORKER_PROVIDERS__OPENROUTER__API_KEY": ("OPENROUTER_API_KEY",),
+    "LLM_WORKER_ADMIN_API_KEY": ("LLM_ADMIN_API_KEY",),
 }
 
 # Kubernetes puts these into every pod beside a Service whose name begins with llm-worker.

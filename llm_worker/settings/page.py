@@ -1,4 +1,4 @@
-"""docs/settings.md, written from the model."""
+"""docs/settings.md and .env.example, written from the model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
-from llm_worker.settings.names import variables
+from llm_worker.settings.names import CONFIG, variables
 
 if TYPE_CHECKING:
     from llm_worker.settings.names import Variable
@@ -50,10 +50,29 @@ What begins with "Runtime:" can be changed while the processes run, with
 the control topic, comes before the environment's in every process until `llm-worker config unset`.
 `llm-worker config list` shows what holds and who has changed it.
 
+Spans are set by OpenTelemetry's own names: [operations.md](operations.md#trace).
+
 This page is generated from `llm_worker/settings/`.
 
 | variable | default | unit and meaning | also read from |
 |---|---|---|---|
+"""
+
+_EXAMPLE_HEAD: Final = f"""\
+# Copy to .env, and uncomment what you change: each line has the default, one that ends with "="
+# has none. `llm-worker` reads .env in its working directory, `docker compose` the one here.
+# One provider's key is enough to begin with, or LLM_WORKER_USE_MOCK_LLM=true.
+# Generated from llm_worker/settings/; docs/settings.md says more.
+
+# TOML file with more settings; what stands here comes before it.
+# {CONFIG}=llm-worker.toml
+"""
+
+_EXAMPLE_TAIL: Final = """
+# ---- OpenTelemetry ----
+# URL of a collector, OTLP over HTTP/protobuf, such as http://127.0.0.1:4318; none: no traces. Read
+# from the environment alone, into which `docker compose` puts this file.
+# OTEL_EXPORTER_OTLP_ENDPOINT=
 """
 
 
@@ -64,6 +83,24 @@ def settings_table() -> str:
         row = (_general(variable.name), _shown(variable.field.default), variable.field.description)
         alike.setdefault(row, []).append(variable)
     return _HEAD + "".join(map(_row, alike.values()))
+
+
+def settings_example() -> str:
+    """Render .env.example: every setting, commented out, at its default."""
+    groups: dict[str, list[Variable]] = {"": []}
+    for variable in variables().values():
+        groups.setdefault(variable.key.rpartition(".")[0], []).append(variable)
+    return _EXAMPLE_HEAD + "".join(map(_group, groups, groups.values())) + _EXAMPLE_TAIL
+
+
+def _group(name: str, group: list[Variable]) -> str:
+    return f"\n# ---- {name or 'the process'} ----\n" + "".join(map(_line, group))
+
+
+def _line(variable: Variable) -> str:
+    also = f" Also read from {', '.join(variable.aliases)}." if variable.aliases else ""
+    meaning = f"# {variable.field.description}{also}\n"
+    return f"{meaning}# {variable.name}={_written(variable.field.default)}\n"
 
 
 def _general(name: str) -> str:
@@ -79,14 +116,19 @@ def _row(alike: list[Variable]) -> str:
 
 
 def _shown(default: object) -> str:
+    return f"`{text}`" if (text := _written(default)) else "none"
+
+
+def _written(default: object) -> str:
+    """Write a default as the environment would have it; empty stands for none."""
     match default:
         case _ if default in (None, "", (), {}):
-            return "none"
+            return ""
         case bool():
-            return f"`{str(default).lower()}`"
+            return str(default).lower()
         case tuple():
-            return f"`{','.join(map(str, default))}`"
+            return ",".join(map(str, default))
         case SecretStr():
-            return f"`{default.get_secret_value()}`"
+            return default.get_secret_value()
         case _:
-            return f"`{default}`"
+            return str(default)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, StringConstraints
 
-from llm_worker.settings.kinds import CommaSeparated, EmptyIsNone, Group, HeaderText, Stripped
+from llm_worker.settings.kinds import (
+    CommaSeparated,
+    EmptyIsNone,
+    Group,
+    HeaderText,
+    OptionalSecret,
+    Stripped,
+)
 
-_Secret = Annotated[SecretStr | None, Stripped, HeaderText]
 _Text = Annotated[str | None, EmptyIsNone]
 _BaseUrl = Annotated[
     Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")] | None, EmptyIsNone
@@ -22,8 +28,8 @@ class ProviderSettings(Group):
 
     enabled: Annotated[bool | None, EmptyIsNone] = Field(
         default=None,
-        description="true or false; none: on where its key is set (self_hosted: its base URL and "
-        "default model; mock: never).",
+        description="Runtime: true or false; none: on where its key is set (self_hosted: its base "
+        "URL and default model; mock: never).",
     )
     default_model: _Text = Field(
         default=None,
@@ -55,7 +61,7 @@ class ProviderSettings(Group):
 class RemoteSettings(ProviderSettings):
     """What every provider over HTTP has."""
 
-    api_key: _Secret = Field(default=None, description="Secret.")
+    api_key: OptionalSecret = Field(default=None, description="Secret.")
     base_url: _BaseUrl = Field(
         default=None, description="Another address of its API; none: the provider's own."
     )

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import difflib
-from functools import cache
+from functools import cache, reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from llm_worker.settings.faults import SettingsError, complaints
-from llm_worker.settings.kinds import Group
 from llm_worker.settings.names import variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llm_worker.settings.model import Settings
     from llm_worker.settings.names import Variable
 
-GroupT = TypeVar("GroupT", bound=Group)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @cache
@@ -47,24 +47,56 @@ def require_runtime(name: str) -> None:
     raise SettingsError(f"{name} is no runtime setting: did you mean {nearest}?")
 
 
-def overlaid(group: GroupT, values: Mapping[str, Any], *, name: str) -> GroupT:
-    """Lay values over a group of settings, checked as if the environment held them.
-
-    Args:
-        group: The settings that the process has of its own.
-        values: By the fields' names.
-        name: The group's own, in `Settings`.
+def parsed(name: str, value: object) -> Any:  # noqa: ANN401 - each setting has a type of its own
+    """Give a value in the setting's own type, checked as if the environment held it.
 
     Raises:
-        SettingsError: One is out of its range; the group is as it was.
+        SettingsError: It is no runtime setting, or this is no value for it.
     """
+    require_runtime(name)
     try:
-        return type(group).model_validate({**group.model_dump(), **values})
+        found = _adapter(name).validate_python(value)
     except ValidationError as error:
-        # Not chained: pydantic's own text holds the values.
-        raise SettingsError("\n".join(complaints(error, within=(name,)))) from None
+        # Not chained: pydantic's own text holds the value.
+        raise SettingsError("\n".join(complaints(error, within=_path(name)))) from None
+    if isinstance(value, bool) and isinstance(found, int | float) and not isinstance(found, bool):
+        variable = runtime_variables()[name]
+        raise SettingsError(
+            f"{variable.names}: is true or false: give a number. It means: {variable.meaning}"
+        )
+    return found
 
 
-def as_json(group: Group, field: str) -> Any:  # noqa: ANN401 - each setting has a type of its own
-    """Give the value of a setting as it goes into the control topic."""
-    return group.model_dump(mode="json", exclude_none=True).get(field)
+def value_of(settings: Settings, name: str) -> Any:  # noqa: ANN401 - each setting has a type of its own
+    """Give a setting's value by its dotted name."""
+    return reduce(getattr, _path(name), settings)
+
+
+def overlaid(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """Lay values, as `parsed` gives them, over the settings; by their dotted names."""
+    for name, value in values.items():
+        settings = _with(settings, _path(name), value)
+    return settings
+
+
+def as_json(name: str, value: Any) -> Any:  # noqa: ANN401 - each setting has a type of its own
+    """Give a runtime setting's value as it goes into the control topic."""
+    return _adapter(name).dump_python(value, mode="json", exclude_none=True)
+
+
+def _with(group: ModelT, path: tuple[str, ...], value: Any) -> ModelT:  # noqa: ANN401 - see above
+    field, *rest = path
+    inner = _with(getattr(group, field), tuple(rest), value) if rest else value
+    return group.model_copy(update={field: inner})
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    """Give what checks the setting alone, whatever the others are."""
+    field = runtime_variables()[name].field
+    kind: Any = Annotated[field.annotation, field]
+    return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+
+
+def _path(name: str) -> tuple[str, ...]:
+    return tuple(name.split("."))

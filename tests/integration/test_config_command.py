@@ -73,7 +73,7 @@ def test_set_is_shown_a_wrong_value_is_refused_and_unset_takes_it_away() -> None
 async def test_process_that_follows_has_the_change_while_it_runs() -> None:
     settings = bootstrap.load_settings()
     changed = asyncio.Event()
-    runtime = RuntimeSettings(settings.budget, on_change=changed.set)
+    runtime = RuntimeSettings(settings, on_change=lambda _: changed.set())
     topic = follow_control(bootstrap.kafka_options(settings), bootstrap.catalog(settings), runtime)
     assert (await asyncio.to_thread(run, "set", "budget.hard", "true")).exit_code == 0
 

@@ -164,6 +164,32 @@ async def test_request_that_gives_up_its_turn_leaves_no_trace() -> None:
     assert await _enter(gate) < 2
 
 
+@pytest.mark.parametrize("has_come", [True, False], ids=["come", "ahead"])
+async def test_turn_that_is_given_up_before_later_ones_lets_no_two_go_together(
+    *, has_come: bool
+) -> None:
+    gate = _gate(requests_per_minute=1)
+    await _enter(gate)
+    began_s, went_s = _now_s(), []
+
+    async def go(lane: Lane) -> None:
+        await _enter(gate, lane)
+        went_s.append(_now_s() - began_s)
+
+    first = asyncio.ensure_future(_enter(gate))
+    await _settled()
+    second = asyncio.ensure_future(go(Lane.BULK))
+    await _settled()
+    if has_come:
+        await first
+        gate.leave(Lane.NORMAL, 100, None)
+    else:
+        first.cancel()
+    third = asyncio.ensure_future(go(Lane.NORMAL))
+    await asyncio.gather(second, third)
+    assert went_s == pytest.approx([120, 180])
+
+
 async def test_deadline_in_the_queue_takes_no_place() -> None:
     gate = _gate(1)
     await _enter(gate)
@@ -289,3 +315,50 @@ async def test_busy_means_out_of_requests_or_out_of_tokens_or_out_of_places() ->
         assert gate.is_free(Lane.NORMAL)
         await _enter(gate, tokens=5)
         assert not gate.is_free(Lane.NORMAL)
+
+
+async def test_more_calls_go_at_once_when_the_limit_is_raised() -> None:
+    gate = _gate(1)
+    await _enter(gate)
+    waiting = [asyncio.ensure_future(_enter(gate)) for _ in range(3)]
+    await _settled()
+    gate.resize(4)
+    await _settled()
+    assert [each.done() for each in waiting] == [True, True, False], "one slot is the other lane's"
+    assert (gate.allowed, gate.limits.max_in_flight) == (4, 4)
+    waiting[2].cancel()
+
+
+async def test_fewer_calls_go_when_the_limit_is_lowered_and_running_ones_are_left_alone() -> None:
+    gate = _gate(4)
+    for _ in range(3):
+        await _enter(gate)
+    gate.resize(1)
+    assert gate.slots.running(Lane.NORMAL) == 3
+    for _ in range(2):
+        gate.leave(Lane.NORMAL, 0, None)
+        assert not gate.is_free(Lane.NORMAL)
+    gate.leave(Lane.NORMAL, 0, None)
+    assert gate.is_free(Lane.NORMAL)
+
+
+async def test_gate_that_was_slowed_down_stays_so_whatever_the_limit_is() -> None:
+    gate = _gate(8)
+    gate.slow_down()
+    for limit in (100, 3, 100):
+        gate.resize(limit)
+        assert gate.allowed == 2
+    gate.speed_up()
+    assert gate.allowed == 3
+
+
+async def test_those_who_wait_at_a_gate_that_closes_look_again() -> None:
+    gate = _gate(1)
+    await _enter(gate)
+    waiting = asyncio.ensure_future(gate.enter(Lane.NORMAL, 1, _now_s() + 3_600))
+    await _settled()
+    gate.switch(is_open=True)
+    await _settled()
+    assert not waiting.done()
+    gate.switch(is_open=False)
+    assert await waiting is Grant.TURNED_AWAY

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llm_worker.application.gate import Limits
 from llm_worker.application.prober import Prober
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import BreakerState
@@ -74,3 +75,11 @@ async def test_probe_that_breaks_is_noted_and_ends_nothing(core: Core) -> None:
     await _prober(core, board).probe_all()
     assert [type(error) for _, error in core.telemetry.faults] == [ZeroDivisionError]
     assert core.others[0].probes == 1
+
+
+async def test_provider_that_is_not_enabled_is_not_probed(core: Core) -> None:
+    board = core.board()
+    limits = dict.fromkeys(board.providers, Limits(max_in_flight=8))
+    board.adopt(limits, enabled={ProviderName.OPENAI})
+    await _prober(core, board).probe_all()
+    assert [provider.probes for provider in (core.provider, core.others[0])] == [0, 1]

@@ -188,3 +188,15 @@ def test_first_target_is_the_first_place_where_nothing_is_asked() -> None:
 def test_same_route_is_the_same_object_for_every_request() -> None:
     routes = _routes()
     assert routes.route_of(_asked()) is routes.route_of(_asked("north-1"))
+
+
+def test_configured_targets_are_those_of_places_and_rules_and_every_default() -> None:
+    rule = Rule(places=(Place(provider=_ANTHROPIC, model="claude-opus"),))
+    targets = [(each.provider, each.model) for each in _routes(rule).configured()]
+    assert targets == [
+        ("anthropic", "claude-haiku"),
+        ("openai", "gpt-mini"),
+        ("anthropic", "claude-opus"),
+        ("google", "gemini-flash"),
+        ("mock", "any-model"),
+    ]

@@ -56,6 +56,14 @@ async def test_lane_may_use_all_but_the_quarter_of_the_other() -> None:
     assert slots.is_free(Lane.NORMAL)
 
 
+def test_total_is_what_it_was_made_with_and_what_it_is_resized_to() -> None:
+    slots = RunningSlots(9, _LANES)
+    assert slots.total == 9
+    for total in (1, 2, 100):
+        slots.resize(total)
+        assert slots.total == total
+
+
 async def test_own_quarter_is_never_lent_however_many_wait() -> None:
     slots = RunningSlots(8, _LANES)
     await _take(slots, Lane.BULK, 6)

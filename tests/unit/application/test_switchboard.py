@@ -295,7 +295,8 @@ async def test_memory_of_targets_is_bounded(board: Switchboard) -> None:
         _score(board, target, completion_of(), 1.0)
         for strategy in (Strategy.ROUND_ROBIN, Strategy.LEAST_LATENCY):
             board.in_order(Route((target, _B), strategy), 1)
-    memories = (board._troubles, board._latencies, board._looked_at_s, board._turns)
+    seen = board._ordering
+    memories = (board._troubles, seen._latencies, seen._looked_at_s, seen._turns)
     assert [len(memory) for memory in memories] == [1_000] * 4
 
 
@@ -332,6 +333,46 @@ async def test_view_tells_how_a_provider_stands(core: Core) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_provider_that_is_not_enabled_is_called_no_more_until_it_is(
+    board: Switchboard,
+) -> None:
+    limits = dict.fromkeys(board.providers, Limits(max_in_flight=8))
+    waiting = asyncio.ensure_future(board.bell.wait(_now_s() + 3_600))
+    await asyncio.sleep(0)
+    board.adopt(limits, enabled={ProviderName.OPENAI})
+    assert await waiting, "whoever waits looks again"
+    for target in (_A, _A2):
+        assert board.readiness(target, Lane.NORMAL).hindrance is Hindrance.OFF
+        assert not board.admits(target)
+    assert board.admits(_B)
+    assert not board.view(ProviderName.ANTHROPIC).enabled
+    assert board.view(ProviderName.OPENAI).enabled
+
+    board.adopt(limits, enabled=board.providers)
+    assert board.readiness(_A, Lane.NORMAL) == _READY
+    assert board.admits(_A)
+    assert board.view(ProviderName.ANTHROPIC).enabled
+
+
+async def test_limits_of_providers_are_adopted(board: Switchboard) -> None:
+    limits = {
+        ProviderName.ANTHROPIC: Limits(max_in_flight=3),
+        ProviderName.OPENAI: Limits(max_in_flight=20),
+    }
+    board.adopt(limits, enabled=board.providers)
+    found = {name: board.view(name) for name in board.providers}
+    assert [(view.allowed, view.max_in_flight) for view in found.values()] == [(3, 3), (20, 20)]
+
+
+async def test_breakers_in_use_are_those_of_targets_in_trouble(board: Switchboard) -> None:
+    assert board.breakers == []
+    _open(board, _A)
+    board.ended(_B, _DOWN)
+    assert [each.state for each in board.breakers] == [BreakerState.OPEN, BreakerState.CLOSED]
+    board.ended(_B, completion_of())
+    assert len(board.breakers) == 1
 
 
 async def test_busy_target_is_gone_to_though_time_passes_between_two_looks_at_the_clock() -> None:

@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.bootstrap import SettingsError, load_settings
 from llm_worker.bootstrap.runtime_settings import (
     ControlledSettings,
@@ -18,16 +17,14 @@ from llm_worker.bootstrap.runtime_settings import (
     Source,
     follow_control,
 )
-from llm_worker.contracts.events import LLMControlV1
-from llm_worker.domain.control_events import control_event
 from llm_worker.domain.delivery import PlacedRecord
 from tests.support.builders import NOW, TOPICS
+from tests.support.control import change
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llm_worker.domain.delivery import Record
-    from llm_worker.settings import BudgetSettings
+    from llm_worker.settings import Settings
 
 DAILY = "budget.daily_usd"
 
@@ -37,16 +34,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def own(**given: str) -> BudgetSettings:
+def own(**given: str) -> Settings:
     names = {f"LLM_WORKER_BUDGET__{name.upper()}": value for name, value in given.items()}
-    return load_settings(names).budget
-
-
-def change(name: str, value: Any, **facts: Any) -> Record:  # noqa: ANN401 - as the wire has it
-    said = {"changed_by": "ops", "changed_at": NOW, **facts}
-    return EventRenderer(TOPICS).render(
-        control_event(LLMControlV1(setting=name, value=value, **said))
-    )
+    return load_settings(names)
 
 
 class Followed:
@@ -56,7 +46,8 @@ class Followed:
         self.told = 0
         self.settings = RuntimeSettings(own(**given), on_change=self._tell)
 
-    def _tell(self) -> None:
+    def _tell(self, settings: Settings) -> None:
+        assert settings is self.settings.settings
         self.told += 1
 
     def set(self, name: str, value: Any) -> None:  # noqa: ANN401 - as the wire has it

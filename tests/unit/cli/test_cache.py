@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from typing_extensions import override
 
 from llm_worker.adapters.cache.inventory import StoredVerdict
-from llm_worker.adapters.telemetry import catalog
+from llm_worker.adapters.telemetry import gauges
 from llm_worker.adapters.telemetry.metrics import Metrics
 from llm_worker.application.routes import Routes
 from llm_worker.application.warming import Unfit
@@ -173,7 +173,7 @@ def _counted() -> bytes:
     metrics.cache_evicted()
     metrics.redis_answered(0.01, "timeout")
     metrics.redis_answered(0.01, "full")
-    return metrics.render({catalog.CACHE_ENTRIES: {(): 4.0}, catalog.CACHE_BYTES: {(): 9000.0}})
+    return metrics.render({gauges.CACHE_ENTRIES: {(): 4.0}, gauges.CACHE_BYTES: {(): 9000.0}})
 
 
 def test_what_a_worker_counted_is_told_by_tier() -> None:

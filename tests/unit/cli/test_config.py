@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from llm_worker.cli import control_topic
 from llm_worker.cli.app import FAILED, WRONG_USE, cli
 from llm_worker.cli.config import in_words
+from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.delivery import PlacedRecord
 from tests.support.environment import forget_settings
 
@@ -79,6 +80,85 @@ def done(*words: str) -> str:
 
 def listed() -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in json.loads(done("list", "--json"))}
+
+
+# By name: a value as it is typed, as the topic has it, and as it is shown.
+_VALUES: dict[str, tuple[str, Any, str]] = {
+    **{f"providers.{name}.enabled": ("off", False, "false") for name in ProviderName},
+    "routing.strategy": ("LEAST_COST", "least_cost", "least_cost"),
+    "retry.attempts": ("7", 7, "7"),
+    "retry.backoff_s": ("1.5", 1.5, "1.5"),
+    "retry.backoff_max_s": ("30", 30.0, "30.0"),
+    "breaker.failure_threshold": ("3", 3, "3"),
+    "breaker.recovery_timeout_s": ("10", 10.0, "10.0"),
+    "budget.daily_usd": ("7.50", "7.50", "7.50"),
+    "budget.monthly_usd": ("", None, "none"),
+    "budget.alert_shares": ("0.5,1", ["0.5", "1"], "0.5,1"),
+    "budget.hard": ("true", True, "true"),
+    "budget.organizations": (
+        '{"a": {"hard": true}}',
+        {"a": {"hard": True}},
+        '{"a": {"hard": true}}',
+    ),
+    "budget.providers": ("{}", {}, "none"),
+    "budget.when_over": ("next_target", "next_target", "next_target"),
+    "budget.spike_factor": ("0", "0", "0"),
+    "max_in_flight": ("20", 20, "20"),
+    "log.level": ("debug", "DEBUG", "DEBUG"),
+}
+
+
+@pytest.mark.parametrize("name", _VALUES)
+def test_every_runtime_setting_can_be_set_shown_and_unset(topic: ControlLog, name: str) -> None:
+    typed, value, shown = _VALUES[name]
+    own = done("get", name).strip()
+
+    assert done("set", name, typed) == f"{name}: {shown} (before: {own})\n"
+    assert topic.last["data"]["value"] == value
+    assert done("get", name) == f"{shown}\n"
+    assert listed()[name]["value"] == value
+    assert done("unset", name).startswith(f"{name}: {own}, by ")
+    assert done("get", name).strip() == own
+
+
+@pytest.mark.usefixtures("topic")
+def test_list_has_every_runtime_setting() -> None:
+    assert listed().keys() == _VALUES.keys()
+
+
+@pytest.mark.usefixtures("topic")
+def test_settings_that_do_not_go_together_are_refused_by_what_the_topic_holds() -> None:
+    refused = run("set", "retry.backoff_s", "30")
+    assert (refused.exit_code, refused.stdout) == (WRONG_USE, "")
+    assert "LLM_WORKER_RETRY__BACKOFF_S is more than" in refused.stderr
+
+    done("set", "retry.backoff_max_s", "60")
+    done("set", "retry.backoff_s", "30")
+    refused = run("unset", "retry.backoff_max_s")
+    assert (refused.exit_code, refused.stdout) == (WRONG_USE, "")
+    assert "as long as retry.backoff_s is" in refused.stderr
+    done("unset", "retry.backoff_s")
+    done("unset", "retry.backoff_max_s")
+
+
+@pytest.mark.usefixtures("topic")
+def test_provider_is_enabled_without_a_key_here_since_the_workers_may_have_it() -> None:
+    assert done("set", "providers.openai.enabled", "true").startswith("providers.openai.enabled")
+    assert run("list").stderr == ""
+
+
+def test_change_that_does_not_hold_is_told_with_the_reason(
+    topic: ControlLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done("set", "retry.backoff_s", "15")
+    monkeypatch.setenv("LLM_WORKER_RETRY__BACKOFF_MAX_S", "10")
+
+    shown = run("list", "--json")
+
+    assert "ignored retry.backoff_s: LLM_WORKER_RETRY__BACKOFF_S is more than" in shown.stderr
+    backoff = {each["name"]: each for each in json.loads(shown.stdout)}["retry.backoff_s"]
+    assert (backoff["value"], backoff["source"], backoff["changed_by"]) == (0.5, "default", None)
+    assert topic.last["data"]["value"] == 15
 
 
 @pytest.mark.usefixtures("topic")
@@ -153,6 +233,10 @@ def test_unset_publishes_a_tombstone_and_says_what_holds_again(topic: ControlLog
         (["set", "budget.providers", '{"acme": {}}'], "'acme' is no provider"),
         (["set", "budget.dayly_usd", "1"], "did you mean budget.daily_usd?"),
         (["set", "kafka.group", "g"], "cannot be changed at run time"),
+        (["set", "max_in_flight", "1"], "LLM_WORKER_MAX_IN_FLIGHT: Input should be greater"),
+        (["set", "routing.strategy", "x"], "'priority', 'round_robin'"),
+        (["set", "providers.openai.enabled", "x"], "LLM_WORKER_PROVIDERS__OPENAI__ENABLED: "),
+        (["set", "providers.acme.enabled", "true"], "is no runtime setting: did you mean"),
         (["set", "budget.daily_usd"], "Missing argument 'VALUE'"),
         (["get", "budget.dayly_usd"], "did you mean budget.daily_usd?"),
         (["unset", "budget.dayly_usd"], "did you mean budget.daily_usd?"),

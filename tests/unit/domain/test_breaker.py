@@ -101,7 +101,7 @@ def test_probe_that_told_nothing_leaves_room_for_another_at_once() -> None:
 
 def test_sign_of_life_lets_the_probe_go_at_once() -> None:
     breaker = _open_at(10)
-    breaker.hasten(20)
+    breaker.hasten()
     assert breaker.state is BreakerState.OPEN
     assert breaker.allows(20)
     assert not breaker.allows(20)
@@ -112,8 +112,40 @@ def test_sign_of_life_changes_nothing_where_no_probe_is_due(state: str) -> None:
     breaker = _breaker() if state == "closed" else _open_at(10)
     breaker.allows(70)
     before = breaker.state
-    breaker.hasten(70)
+    breaker.hasten()
     assert breaker.state is before
+
+
+def test_breaker_that_is_closed_goes_by_its_new_threshold() -> None:
+    breaker = _breaker()
+    breaker.fail(0)
+    breaker.retune(failure_threshold=2, recovery_timeout_s=5)
+    assert breaker.state is BreakerState.CLOSED
+    assert breaker.fail(1)
+    assert breaker.probe_due_in_s(1) == 5
+
+
+@pytest.mark.parametrize(("recovery_timeout_s", "due_s"), [(5, 15), (600, 610)])
+def test_probe_of_an_open_breaker_moves_with_the_recovery_timeout(
+    recovery_timeout_s: float, due_s: float
+) -> None:
+    breaker = _open_at(10)
+    breaker.retune(failure_threshold=_THRESHOLD, recovery_timeout_s=recovery_timeout_s)
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.probe_due_in_s(10) == due_s - 10
+    assert not breaker.allows(due_s - 1)
+    assert breaker.allows(due_s)
+
+
+def test_probe_that_may_go_is_not_put_off_by_a_longer_recovery_timeout() -> None:
+    hastened, probing = _open_at(10), _open_at(10)
+    hastened.hasten()
+    assert probing.allows(70)
+    for breaker in (hastened, probing):
+        breaker.retune(failure_threshold=_THRESHOLD, recovery_timeout_s=600)
+    probing.abandon()
+    assert hastened.allows(20)
+    assert probing.allows(70)
 
 
 class _Calls(RuleBasedStateMachine):
@@ -175,7 +207,7 @@ class _Calls(RuleBasedStateMachine):
 
     @rule()
     def see_a_sign_of_life(self) -> None:
-        self.breaker.hasten(self.now_s)
+        self.breaker.hasten()
         if self.due_s is not None and not self.is_probing:
             self.due_s = min(self.due_s, self.now_s)
 

@@ -279,6 +279,36 @@ def test_pursuit_without_a_target_says_so() -> None:
     assert step.error.code is ErrorCode.CONFIGURATION_ERROR
 
 
+_OFF = Readiness(float("inf"), Hindrance.OFF)
+
+
+def test_target_that_was_disabled_is_passed_over_and_not_come_back_to() -> None:
+    pursuit = _pursuit(_A, _B)
+    assert pursuit.next_step(_standing(anthropic=_OFF), 0) == Go(_B)
+    _fail(pursuit, _B, _DOWN, not_before_s=7)
+    assert pursuit.next_step(_ready, 1) == Wait(7)
+
+
+def test_failure_is_told_where_every_target_left_was_disabled() -> None:
+    pursuit = _pursuit(_A, _B)
+    _fail(pursuit, _A, _DOWN, not_before_s=1)
+    assert pursuit.next_step(_standing(anthropic=_OFF, openai=_OFF), 2) == Stop(_DOWN)
+
+
+def test_request_whose_every_target_was_disabled_has_nowhere_to_go() -> None:
+    step = _pursuit(_A, _B).next_step(_standing(anthropic=_OFF, openai=_OFF), 0)
+    assert isinstance(step, Stop)
+    assert step.error.code is ErrorCode.CONFIGURATION_ERROR
+    assert "disabled meanwhile; nothing was spent: send it again" in step.error.message
+
+
+def test_target_that_is_limited_beside_a_disabled_one_is_what_is_told() -> None:
+    limited = Readiness(1_000, Hindrance.LIMITED)
+    step = _pursuit(_A, _B).next_step(_standing(anthropic=_OFF, openai=limited), 0)
+    assert isinstance(step, Stop)
+    assert step.error.code is ErrorCode.RATE_LIMIT
+
+
 _ERRORS: dict[str, Callable[[float | None], ProviderError]] = {
     "down": lambda after_s: ProviderDownError("503", retry_after_s=after_s),
     "limited": lambda after_s: RateLimitedError("429", retry_after_s=after_s),

@@ -1,4 +1,4 @@
-"""The settings of budgets and of the accountant, and those that can be changed at run time."""
+"""The settings of budgets and of the accountant."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ from llm_worker.settings import (
     AllowanceSettings,
     BudgetSettings,
     SettingsError,
-    as_json,
     load_settings,
-    overlaid,
-    require_runtime,
-    runtime_variables,
 )
 
 if TYPE_CHECKING:
@@ -204,54 +200,3 @@ def test_accountant_has_defaults_and_a_port_of_its_own() -> None:
 def test_accountant_refuses_what_is_out_of_range(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"LLM_WORKER_{name}"):
         load_settings({f"LLM_WORKER_{name}": value})
-
-
-def test_every_setting_of_budgets_can_be_changed_at_run_time() -> None:
-    assert set(runtime_variables()) == {f"budget.{name}" for name in BudgetSettings.model_fields}
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("budget.daily", r"budget\.daily is no runtime setting: did you mean budget\.daily_usd\?"),
-        ("LLM_WORKER_BUDGET__HARD", r"did you mean budget\.hard\?"),
-        ("", "is no runtime setting"),
-        (
-            "kafka.bootstrap_servers",
-            r"cannot be changed at run time: set LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS \(or KAFKA_",
-        ),
-    ],
-)
-def test_what_cannot_be_changed_is_refused_with_what_to_do(name: str, words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        require_runtime(name)
-
-
-def test_value_that_is_laid_over_is_checked_like_the_environments() -> None:
-    own = budget(daily_usd="5", organizations='{"a": {"daily_usd": 1}}')
-
-    changed = overlaid(own, {"monthly_usd": "7.50", "alert_shares": "0.9"}, name="budget")
-
-    assert (changed.daily_usd, changed.monthly_usd) == (Decimal(5), Decimal("7.50"))
-    assert changed.organizations == own.organizations
-    with pytest.raises(SettingsError, match=r"^LLM_WORKER_BUDGET__HARD: .*valid boolean"):
-        overlaid(own, {"hard": _SECRET}, name="budget")
-    with pytest.raises(SettingsError, match=r"^LLM_WORKER_BUDGET__ORGANIZATIONS, a, hard: "):
-        overlaid(own, {"organizations": {"a": {"hard": "x"}}}, name="budget")
-
-
-def test_value_goes_through_json_and_comes_back_as_it_was() -> None:
-    given = budget(
-        daily_usd="0.0000001",
-        alert_shares="0.5,1",
-        hard="true",
-        organizations='{"a": {"daily_usd": 5, "alert_shares": "0.9"}}',
-        when_over="next_target",
-    )
-
-    values = {field: as_json(given, field) for field in BudgetSettings.model_fields}
-
-    assert values["daily_usd"] == "0.0000001"
-    assert values["monthly_usd"] is None
-    assert values["organizations"] == {"a": {"daily_usd": "5", "alert_shares": ["0.9"]}}
-    assert overlaid(BudgetSettings(), values, name="budget") == given
