@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from llm_worker.application.ports import BudgetBusyError
 from llm_worker.application.slots import Grant
+from llm_worker.application.tracing import NO_TRACING
 from llm_worker.domain.errors import (
     AdapterFaultError,
     DeadlinePassedError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Telemetry,
     )
     from llm_worker.application.switchboard import Switchboard
+    from llm_worker.application.tracing import Tracing
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.pursuit import Go
     from llm_worker.domain.request import ComparisonRequest
@@ -49,6 +51,7 @@ class Buyer:
     budget: Budget
     clock: Clock
     telemetry: Telemetry
+    tracing: Tracing = NO_TRACING
 
     async def buy(
         self, step: Go, number: int, request: ComparisonRequest, log: AttemptLog
@@ -104,7 +107,8 @@ class Buyer:
             if limit_s <= 0:
                 return DeadlinePassedError("no time is left")
             billing = Billing()
-            finished = await self._attempt(request, attempt, limit_s)
+            call = self._attempt(request, attempt, limit_s)
+            finished = await self.tracing.attempting(request, attempt, call)
             billing = finished.billing
         except (OverBudgetError, BudgetBusyError):
             is_refused = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from llm_worker.application.bell import Bell, Lookout
 from llm_worker.application.claimed import ClaimedRequest
+from llm_worker.application.tracing import NO_TRACING
 from llm_worker.domain.attempt_events import attempt_events, lost_attempt_event
 from llm_worker.domain.claim import Claim, Hindrance, KnownOutcome
 from llm_worker.domain.errors import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from llm_worker.application.publishing import Publishing
     from llm_worker.application.routes import Plan
+    from llm_worker.application.tracing import Tracing
     from llm_worker.domain.delivery import Delivery, Record
     from llm_worker.domain.errors import InvalidDeliveryError, WorkerError
     from llm_worker.domain.event import DeadLetter, Event
@@ -52,6 +54,7 @@ class Pipeline:
     reply_topics: ReplyTopics
     clock: Clock
     telemetry: Telemetry
+    tracing: Tracing = NO_TRACING
     bell: Bell = field(default_factory=Bell)
     _under_way: dict[UUID, asyncio.Future[None]] = field(default_factory=dict, init=False)
 
@@ -65,7 +68,9 @@ class Pipeline:
 
         When this returns anything but LetGo, the broker holds every event, so the caller may ack.
         """
-        request = self.codec.decode(delivery)
+        return await self.tracing.consuming(self.codec.decode(delivery), self._handle)
+
+    async def _handle(self, request: ComparisonRequest | Rejected) -> Ending:
         if isinstance(request, Rejected):
             return await self._refuse(request)
         while (twin := self._under_way.get(request.request_id)) is not None:
@@ -216,6 +221,7 @@ class Pipeline:
             event_namespace=event_namespace,
             request_id=request.request_id,
             correlation_id=request.correlation_id,
+            trace=request.trace,
             metadata=request.asked.metadata,
             reply_topic=reply_topic,
             target=self.orchestrator.routes.first_target(request.asked),

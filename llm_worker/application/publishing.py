@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from llm_worker.application.ports import Refusal
+from llm_worker.application.tracing import NO_TRACING
 from llm_worker.contracts.result import LLMComparisonResultV1
 from llm_worker.domain.event import DeadLetter, Event
 from llm_worker.domain.results import shrunk
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llm_worker.application.ports import EventPublisher, RefusalLog, Renderer, Sending
+    from llm_worker.application.tracing import Tracing
     from llm_worker.domain.delivery import Record
 
 
@@ -25,6 +27,7 @@ class Publishing:
     codec: Renderer
     publisher: EventPublisher
     telemetry: RefusalLog
+    tracing: Tracing = NO_TRACING
 
     async def publish(
         self,
@@ -37,6 +40,15 @@ class Publishing:
         `started` are on their way already and are waited for too; `event_of` has the event of a
         record by the record's id().
         """
+        publish = self._publish(records, started, event_of)
+        return await self.tracing.publishing(records, publish)
+
+    async def _publish(
+        self,
+        records: Sequence[Record],
+        started: Sequence[Sending],
+        event_of: Mapping[int, Event | DeadLetter],
+    ) -> tuple[Record, ...]:
         instead = {
             id(record): await self._make_good(event_of.get(id(record)), record, refusal)
             for record, refusal in await self._hand_over(records, started)

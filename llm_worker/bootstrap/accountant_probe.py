@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from llm_worker import __version__
-from llm_worker.adapters.telemetry import accountant_catalog, catalog
+from llm_worker.adapters.telemetry import accountant_catalog
+from llm_worker.bootstrap.process_gauges import readings_of_process
 from llm_worker.domain.health import Facts, judge
 from llm_worker.domain.spend import EVERYTHING, day_of, month_of
 from llm_worker.domain.spend_events import key_text
@@ -81,8 +82,7 @@ class AccountantProbe:
         kind_of = {period: name for name, period in periods.items()}
         books = self.accounting.books
         return {
-            catalog.CONSUMER_LAG: self.state.lags(),
-            catalog.LOOP_LAG: {(): self.state.loop_lag_s},
+            **readings_of_process("accountant", self.health(), self.state),
             accountant_catalog.SPEND: spend,
             accountant_catalog.SPEND_UNKNOWN: unknown,
             accountant_catalog.SPEND_LIMIT: {

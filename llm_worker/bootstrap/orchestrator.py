@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llm_worker.adapters.kafka.ownership import GroupOwnership
-from llm_worker.application.backoff import Backoff
 from llm_worker.application.bell import Bell
 from llm_worker.application.buyer import Buyer
 from llm_worker.application.orchestrator import Orchestrator
@@ -17,6 +16,7 @@ from llm_worker.bootstrap.providers import (
     limits_of,
     own_settings,
 )
+from llm_worker.bootstrap.retries import backoff_of
 from llm_worker.bootstrap.routing import build_routes
 
 if TYPE_CHECKING:
@@ -31,13 +31,16 @@ if TYPE_CHECKING:
 def build_orchestrator(
     settings: Settings, app: DeliveryApp, parts: WorkerParts, budget: Budget
 ) -> Orchestrator:
-    """Wire what resolves requests. Nothing is opened before the first call."""
+    """Wire what resolves requests, for the settings that the worker starts with.
+
+    Nothing is opened before the first call.
+    """
     providers, clock, telemetry = parts.providers, parts.clock, parts.telemetry
     board = Switchboard(
         providers=providers,
         limits={name: limits_of(settings, name) for name in providers},
         weights={name: own_settings(settings, name).weight for name in providers},
-        new_breaker=lambda: new_breaker(settings),
+        new_breaker=lambda: new_breaker(parts.spending.runtime.settings),
         clock=clock,
         telemetry=telemetry,
     )
@@ -45,7 +48,7 @@ def build_orchestrator(
         routes=build_routes(settings, providers),
         board=board,
         attempts_at_most=settings.retry.attempts,
-        backoff=Backoff(base_s=settings.retry.backoff_s, longest_s=settings.retry.backoff_max_s),
+        backoff=backoff_of(settings),
         slots=parts.slots,
         buyer=Buyer(
             providers=providers,
@@ -56,10 +59,12 @@ def build_orchestrator(
             budget=budget,
             clock=clock,
             telemetry=telemetry,
+            tracing=parts.tracing,
         ),
         purchases=Purchases(cache=parts.memory.verdicts, bell=Bell()),
         clock=clock,
         telemetry=telemetry,
+        tracing=parts.tracing,
     )
 
 

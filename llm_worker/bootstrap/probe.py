@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_worker import __version__
-from llm_worker.adapters.telemetry import catalog
+from llm_worker.adapters.telemetry import gauges
+from llm_worker.bootstrap.process_gauges import readings_of_process
 from llm_worker.bootstrap.providers import is_configured, is_enabled, usable_providers
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import BreakerState
 from llm_worker.domain.health import Facts, ProviderFacts, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llm_worker.adapters.cache.budget import HardBudget
     from llm_worker.adapters.kafka.inflight import InFlight
     from llm_worker.adapters.kafka.state import WorkerState
@@ -41,7 +40,6 @@ class WorkerProbe:
     parts: WorkerParts
     board: Switchboard
     budget: HardBudget
-    left_out: Mapping[ProviderName, ProviderFacts]
     environment: str
 
     def health(self) -> Health:
@@ -58,7 +56,7 @@ class WorkerProbe:
         )
 
     def providers(self) -> list[ProviderView]:
-        """Describe every provider that can be called."""
+        """Describe every provider that can be called, or could if it were enabled."""
         return [self.board.view(name) for name in self.board.providers]
 
     def metrics(self) -> bytes:
@@ -68,36 +66,38 @@ class WorkerProbe:
     def _provider_facts(self) -> dict[ProviderName, ProviderFacts]:
         live = {
             view.name: ProviderFacts(
-                enabled=True, configured=True, circuit_breaker_state=view.breaker
+                enabled=view.enabled, configured=True, circuit_breaker_state=view.breaker
             )
             for view in self.providers()
         }
-        return {**self.left_out, **live}
+        return {**left_out_providers(self.parts.spending.runtime.settings), **live}
 
     def _readings(self) -> Readings:
-        views = self.providers()
+        views, memory = self.providers(), self.parts.memory
+        cache, drain = memory.facts(), self.in_flight.last_drain
         return {
-            catalog.RUNNING_CALLS: {
-                (lane,): float(self.parts.slots.running(lane)) for lane in Lane
-            },
-            catalog.WINDOW: {(lane,): float(self.in_flight.held(lane)) for lane in Lane},
-            catalog.OLDEST_DELIVERY_AGE: {(): self.state.oldest_age_s()},
-            catalog.GATE_DEPTH: {(): float(self.in_flight.gate.depth())},
-            catalog.CONSUMER_LAG: self.state.lags(),
-            catalog.PROVIDER_BREAKER: {
+            **readings_of_process("worker", self.health(), self.state),
+            gauges.LAST_DRAIN: {} if drain is None else {(): drain.seconds},
+            gauges.LAST_DRAIN_LEFT: {} if drain is None else {(): float(drain.left)},
+            gauges.RUNNING_CALLS: {(lane,): float(self.parts.slots.running(lane)) for lane in Lane},
+            gauges.WINDOW: {(lane,): float(self.in_flight.held(lane)) for lane in Lane},
+            gauges.OLDEST_DELIVERY_AGE: {(): self.state.oldest_age_s()},
+            gauges.GATE_DEPTH: {(): float(self.in_flight.gate.depth())},
+            gauges.PROVIDER_BREAKER: {
                 (target.provider, target.model): _BREAKER_READINGS[state]
                 for target, state in self.board.breaker_states().items()
             },
-            catalog.PROVIDER_RUNNING_CALLS: {(v.name,): float(v.in_flight) for v in views},
-            catalog.PROVIDER_WAITING_CALLS: {(v.name,): float(v.waiting) for v in views},
-            catalog.PROVIDER_ALLOWED_CALLS: {(v.name,): float(v.allowed) for v in views},
-            catalog.PROVIDER_PAUSED: {(v.name,): v.paused_s for v in views},
-            catalog.CACHE_ENTRIES: {(): float(len(self.parts.memory.local_verdicts))},
-            catalog.CACHE_BYTES: {(): float(self.parts.memory.local_verdicts.size_bytes)},
-            catalog.REDIS_AVAILABLE: {(): float(self.parts.memory.facts().redis_available)},
-            catalog.BUDGET_RESERVED: {(): float(self.budget.reserved_usd)},
-            catalog.PUBLISHER_BREAKER: {(): _BREAKER_READINGS[self.parts.breaker.state]},
-            catalog.LOOP_LAG: {(): self.state.loop_lag_s},
+            gauges.PROVIDER_RUNNING_CALLS: {(v.name,): float(v.in_flight) for v in views},
+            gauges.PROVIDER_WAITING_CALLS: {(v.name,): float(v.waiting) for v in views},
+            gauges.PROVIDER_ALLOWED_CALLS: {(v.name,): float(v.allowed) for v in views},
+            gauges.PROVIDER_PAUSED: {(v.name,): v.paused_s for v in views},
+            gauges.CACHE_ENTRIES: {(): float(len(memory.local_verdicts))},
+            gauges.CACHE_BYTES: {(): float(memory.local_verdicts.size_bytes)},
+            gauges.REDIS_AVAILABLE: {(): float(cache.redis_available)}
+            if cache.cache_mode == "redis"
+            else {},
+            gauges.BUDGET_RESERVED: {(): float(self.budget.reserved_usd)},
+            gauges.PUBLISHER_BREAKER: {(): _BREAKER_READINGS[self.parts.breaker.state]},
         }
 
 

@@ -16,7 +16,9 @@ from llm_worker.bootstrap.breaker import new_breaker
 from llm_worker.bootstrap.cache import build_memory
 from llm_worker.bootstrap.connection import catalog, kafka_options
 from llm_worker.bootstrap.providers import build_providers
+from llm_worker.bootstrap.routing import runtime_checks
 from llm_worker.bootstrap.spending import Spending
+from llm_worker.bootstrap.tracing import build_tracing
 from llm_worker.contracts.vocabulary import Lane
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from llm_worker.adapters.cache.budget import HardBudget
     from llm_worker.adapters.kafka.producers import ProducerLine
     from llm_worker.application.ports import Provider
+    from llm_worker.application.tracing import Tracing
     from llm_worker.bootstrap.cache import Memory
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.contracts.vocabulary import ProviderName
@@ -40,6 +43,7 @@ class WorkerParts:
     topics: TopicCatalog
     metrics: Metrics
     telemetry: WorkerTelemetry
+    tracing: Tracing
     slots: RunningSlots
     producers: ProducerLine
     breaker: CircuitBreaker
@@ -54,6 +58,7 @@ class WorkerParts:
         await budget.aclose()
         await self.memory.aclose()
         await asyncio.gather(*(each.aclose() for each in self.providers.values()))
+        await self.tracing.aclose()
 
 
 def build_parts(settings: Settings) -> WorkerParts:
@@ -61,11 +66,13 @@ def build_parts(settings: Settings) -> WorkerParts:
     clock, topics, metrics = SystemClock(), catalog(settings), Metrics()
     telemetry = WorkerTelemetry(metrics, clock)
     producers, breaker = producer_line(kafka_options(settings)), new_breaker(settings)
+    providers = build_providers(settings, clock)
     return WorkerParts(
         clock=clock,
         topics=topics,
         metrics=metrics,
         telemetry=telemetry,
+        tracing=build_tracing(settings, providers.values()),
         slots=RunningSlots(settings.max_in_flight, tuple(Lane)),
         producers=producers,
         breaker=breaker,
@@ -78,6 +85,6 @@ def build_parts(settings: Settings) -> WorkerParts:
             on_retry=metrics.publish_retried,
         ),
         memory=build_memory(settings, clock, telemetry, metrics),
-        providers=build_providers(settings, clock),
-        spending=Spending(settings, topics, clock),
+        providers=providers,
+        spending=Spending(settings, topics, clock, checks=runtime_checks(clock)),
     )

@@ -70,7 +70,7 @@ def _rejection(outcome: Rejected) -> Event | DeadLetter:
         correlation_id=outcome.correlation_id,
         timestamp=outcome.completed_at,
         data=rejected_result(outcome, outcome.correlation_id),
-        trace={},
+        trace=outcome.trace,
         reply_topic=outcome.reply_topic,
     )
 

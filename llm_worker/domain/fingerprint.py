@@ -24,7 +24,8 @@ def fingerprint_of(asked: LLMComparisonRequestV1, route: Route) -> str:
     """Give the SHA-256, in hex, of the canonical form.
 
     The full texts are in it, each on its own; the pinned target, or the configured targets of the
-    routing rule (with the mock in their place where it stands in); and the versions of our own
+    routing rule (with the mock in their place where it stands in), of those providers that are
+    enabled by the settings in force, however their breakers stand; and the versions of our own
     texts. Who asks, and where the answer goes, is not.
     """
     wanted = asked.llm_config_overrides or _AS_THE_MODEL_LIKES

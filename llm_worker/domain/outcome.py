@@ -135,6 +135,7 @@ class Rejected:
     event_namespace: UUID
     request_id: UUID
     correlation_id: UUID | None
+    trace: dict[str, str]
     metadata: dict[str, Any]
     reply_topic: str | None
     target: Target

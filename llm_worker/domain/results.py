@@ -49,7 +49,7 @@ def failed_result(outcome: Failed) -> LLMComparisonResultV1:
             timestamp=outcome.completed_at,
             operation="judge",
             details=_error_facts(outcome.error, outcome.target) | details,
-            trace_id=trace_id_of(request.trace),
+            trace=request.trace,
         ),
         **_shared(outcome),
     )
@@ -69,7 +69,7 @@ def rejected_result(outcome: Rejected, correlation_id: UUID) -> LLMComparisonRes
             timestamp=outcome.completed_at,
             operation="accept",
             details=_error_facts(outcome.error, outcome.target),
-            trace_id=None,
+            trace=outcome.trace,
         ),
         provider=outcome.target.provider,
         model=outcome.target.model,
@@ -81,7 +81,7 @@ def rejected_result(outcome: Rejected, correlation_id: UUID) -> LLMComparisonRes
         attempts=0,
         requested_at=outcome.completed_at,
         completed_at=outcome.completed_at,
-        trace_id=None,
+        trace_id=trace_id_of(outcome.trace),
         request_metadata=outcome.metadata,
     )
 
@@ -104,8 +104,12 @@ def shrunk(result: LLMComparisonResultV1) -> Iterator[LLMComparisonResultV1]:
 
 def trace_id_of(trace: dict[str, str]) -> str | None:
     """Read the trace id out of a W3C `traceparent`, None where there is none."""
+    return _ids_of(trace)[0]
+
+
+def _ids_of(trace: dict[str, str]) -> tuple[str, str] | tuple[None, None]:
     parts = trace.get("traceparent", "").split("-")
-    return parts[1] if len(parts) >= 4 else None  # noqa: PLR2004 - version-trace-span-flags
+    return (parts[1], parts[2]) if len(parts) >= 4 else (None, None)  # noqa: PLR2004 - version-trace-span-flags
 
 
 def _shared(outcome: Completed | Failed) -> dict[str, Any]:
@@ -178,8 +182,9 @@ def _error_detail(
     timestamp: datetime,
     operation: str,
     details: dict[str, Any],
-    trace_id: str | None,
+    trace: dict[str, str],
 ) -> ErrorDetail:
+    trace_id, span_id = _ids_of(trace)
     return ErrorDetail(
         error_code=error.code,
         message=error.message,
@@ -190,5 +195,5 @@ def _error_detail(
         details=details,
         stack_trace=None,
         trace_id=trace_id,
-        span_id=None,
+        span_id=span_id,
     )

@@ -95,12 +95,16 @@ class CallFacts:
     """What is known of a call beside its answer.
 
     `adjustments` are parameters that were asked for and left out, each with its reason in words.
+    `provider_request_id` names the call to the provider's support, `response_id` the answer;
+    `finish_reason` is why the model stopped, in the words of OpenTelemetry's conventions.
     """
 
     provider_request_id: str | None = None
     http_status: int | None = None
     limits: tuple[ReportedLimit, ...] = ()
     adjustments: tuple[str, ...] = ()
+    response_id: str | None = None
+    finish_reason: str | None = None
 
 
 NO_FACTS = CallFacts()

@@ -17,6 +17,8 @@ _BASE_UNITS = (
     "verdicts",
     "state",
     "available",
+    "ready",
+    "info",
     "usd",
     "costs",
     "accounts",

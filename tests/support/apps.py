@@ -63,7 +63,7 @@ def brokerless_app(drains: Drains) -> Iterator[DeliveryApp]:
         consumer_options={"bootstrap_servers": "127.0.0.1:1"},
         drain=drains.drain,
         closing=drains.close,
-        routes=list,
+        site=None,
     )
     app.consumer_generation_id = 1
     yield app

@@ -81,7 +81,10 @@ def delivery_of(  # noqa: PLR0913 - a test names what it is about
 
 def codec_of(clock: Clock | None = None) -> KafkaCodec:
     return KafkaCodec(
-        topics=TOPICS, first_target=TARGET, clock=clock or ManualClock(NOW), longest_s=300
+        topics=TOPICS,
+        first_target=lambda: TARGET,
+        clock=clock or ManualClock(NOW),
+        longest_s=300,
     )
 
 

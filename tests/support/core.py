@@ -18,6 +18,7 @@ from llm_worker.application.purchases import Purchases
 from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
 from llm_worker.application.switchboard import Switchboard
+from llm_worker.application.tracing import NO_TRACING
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import CircuitBreaker
 from llm_worker.domain.routing import Place, Routing
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from llm_worker.application.orchestrator import Ending
     from llm_worker.application.ports import AttemptLog, OutcomeStore, Provider
+    from llm_worker.application.tracing import Tracing
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.routing import Rule
 
@@ -57,6 +59,7 @@ class Core:
     cache: FakeCache = field(default_factory=FakeCache)
     budget: FakeBudget = field(default_factory=FakeBudget)
     telemetry: RecordingTelemetry = field(default_factory=RecordingTelemetry)
+    tracing: Tracing = NO_TRACING
     outcomes: OutcomeStore = field(
         default_factory=lambda: LocalOutcomes(max_bytes=10_000_000, clock=ManualClock())
     )
@@ -110,6 +113,7 @@ class Core:
                 budget=self.budget,
                 clock=self.clock,
                 telemetry=self.telemetry,
+                tracing=self.tracing,
             ),
             attempts_at_most=self.attempts_at_most,
             backoff=Backoff(base_s=0.5, longest_s=20),
@@ -117,6 +121,7 @@ class Core:
             purchases=Purchases(cache=self.cache, bell=Bell()),
             clock=self.clock,
             telemetry=self.telemetry,
+            tracing=self.tracing,
         )
 
     def pipeline(self) -> Pipeline:
@@ -125,10 +130,16 @@ class Core:
             codec=codec,
             orchestrator=self.orchestrator(),
             outcomes=self.outcomes,
-            publishing=Publishing(codec=codec, publisher=self.publisher, telemetry=self.telemetry),
+            publishing=Publishing(
+                codec=codec,
+                publisher=self.publisher,
+                telemetry=self.telemetry,
+                tracing=self.tracing,
+            ),
             reply_topics=self.reply_topics,
             clock=self.clock,
             telemetry=self.telemetry,
+            tracing=self.tracing,
         )
 
 

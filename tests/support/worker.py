@@ -165,19 +165,24 @@ class WorkerProcess:
     """One worker, or accountant; its log is a file."""
 
     def __init__(
-        self, port: int, log: Path, environment: dict[str, str], command: str = "worker"
+        self,
+        port: int,
+        log: Path,
+        environment: dict[str, str],
+        command: str = "worker",
+        program: Sequence[str] = (sys.executable, "-m", "llm_worker"),
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
         inherited = {
             name: value
             for name, value in os.environ.items()  # noqa: TID251 - what a process inherits
-            if not name.startswith(("LLM_WORKER_", "KAFKA_"))
+            if not name.startswith(("LLM_WORKER_", "KAFKA_", "OTEL_"))
             and not name.endswith("_API_KEY")  # nobody's shell may let a test buy anything
         }
         with log.open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "llm_worker", command],
+                [*program, command],
                 env=inherited | environment,
                 cwd=log.parent,
                 stdout=output,

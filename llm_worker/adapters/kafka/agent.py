@@ -28,6 +28,7 @@ def consume_lanes(
 
     def agent_of(lane: Lane) -> Callable[[Any], Awaitable[None]]:
         async def consume(stream: Any) -> None:
+            await may_pull(lane)
             # noack: a record is acked by the gate, when all before it are done, never by Faust.
             async for event in stream.noack().events():
                 in_flight.take(event, lane)

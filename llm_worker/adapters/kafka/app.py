@@ -11,15 +11,17 @@ from mode.utils.queues import ThrowableQueue
 from typing_extensions import override
 
 from llm_worker.adapters.kafka.consumer import SafeTransport
+from llm_worker.adapters.kafka.server import BoundWeb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
     from collections.abc import Set as AbstractSet
 
-    from aiohttp.web import RouteDef
     from faust.types import TP, Message
+    from faust.types.web import Web
 
     from llm_worker.adapters.kafka.consumer import SafeConsumer
+    from llm_worker.adapters.kafka.server import Site
 
 _LAST_COMMIT_S = 10.0
 _WEIGHT_BYTES = 16 * 1024
@@ -71,8 +73,8 @@ class DeliveryApp(faust.App):
     """Faust with what it lacks for deliveries that must not be lost.
 
     `drain` is awaited with whether it is the last one, before partitions are given away and
-    before the process stops; `closing` after the last drain. An agent's queue holds about
-    `buffer` records before their partitions are paused.
+    before the process stops; `closing` after the last drain. without a `site` nobody listens. An
+    agent's queue holds about `buffer` records before their partitions are paused.
     """
 
     def __init__(
@@ -82,14 +84,14 @@ class DeliveryApp(faust.App):
         consumer_options: Mapping[str, Any],
         drain: Callable[[bool], Awaitable[None]],
         closing: Callable[[], Awaitable[None]],
-        routes: Callable[[], Sequence[RouteDef]],
+        site: Site | None,
         buffer: int = 1024,
         **options: Any,
     ) -> None:
         self._consumer_options = {**consumer_options, "group_id": group}
         self._drain = drain
         self._closing = closing
-        self._routes = routes
+        self._site = site
         self._drained = asyncio.Event()
         self._queues: list[UnblockedQueue] = []
         super().__init__(
@@ -103,8 +105,7 @@ class DeliveryApp(faust.App):
             topic_disable_leader=True,
             topic_allow_declare=False,
             table_standby_replicas=0,
-            web_tables_enabled=False,
-            web_router_enabled=False,
+            web_enabled=site is not None,
             **options,
         )
         # Events go through a producer of our own: nobody uses Faust's.
@@ -156,7 +157,14 @@ class DeliveryApp(faust.App):
     @override
     def on_webserver_init(self, web: Any) -> None:
         """Serve our own pages only."""
-        web.web_app.add_routes(self._routes())
+        if self._site is not None:
+            self._site.furnish(web.web_app)
+
+    @override
+    def _new_web(self) -> Web:
+        if self._site is None:
+            return super()._new_web()
+        return BoundWeb(self, self._site.listener)
 
     @override
     async def on_stop(self) -> None:

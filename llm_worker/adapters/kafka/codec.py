@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID  # noqa: TC003 - pydantic reads the annotation of RequestEnvelope
@@ -11,8 +10,10 @@ import orjson
 from pydantic import ValidationError
 
 from llm_worker.adapters.kafka.rendering import EventRenderer
-from llm_worker.adapters.kafka.validation import faults_in_words, parsed
+from llm_worker.adapters.kafka.trace_context import trace_of
+from llm_worker.adapters.kafka.validation import parsed
 from llm_worker.contracts.envelope import EventEnvelope
+from llm_worker.contracts.faults import faults_in_words
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.domain.errors import (
     InvalidDeliveryError,
@@ -30,12 +31,12 @@ from llm_worker.domain.request import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llm_worker.application.ports import Clock
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.domain.delivery import Delivery
     from llm_worker.domain.outcome import Target
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class RequestEnvelope(EventEnvelope[LLMComparisonRequestV1]):
@@ -48,7 +49,12 @@ class KafkaCodec(EventRenderer):
     """Decode deliveries and render events. Never raises for what a caller sent."""
 
     def __init__(
-        self, *, topics: TopicCatalog, first_target: Target, clock: Clock, longest_s: float
+        self,
+        *,
+        topics: TopicCatalog,
+        first_target: Callable[[], Target],
+        clock: Clock,
+        longest_s: float,
     ) -> None:
         super().__init__(topics)
         self._first_target = first_target
@@ -82,7 +88,7 @@ class KafkaCodec(EventRenderer):
             data_hash=data_hash,
             event_namespace=request_id,
             correlation_id=envelope.correlation_id,
-            trace=_trace(envelope.metadata, delivery),
+            trace=trace_of(envelope.metadata, delivery),
             asked=asked,
             prompt=build_prompt(asked),
             delivery=delivery,
@@ -112,9 +118,10 @@ class KafkaCodec(EventRenderer):
             event_namespace=request_id,
             request_id=request_id,
             correlation_id=_correlation_id(envelope, data, delivery),
+            trace=trace_of(envelope.get("metadata"), delivery),
             metadata=metadata if isinstance(metadata, dict) else {},
             reply_topic=reply_topic if isinstance(reply_topic, str) else None,
-            target=self._first_target,
+            target=self._first_target(),
             completed_at=self._clock.now(),
         )
 
@@ -134,7 +141,7 @@ def _validate(document: object) -> RequestEnvelope:
     try:
         return RequestEnvelope.model_validate(document)
     except ValidationError as error:
-        said = faults_in_words(error)
+        said = faults_in_words(error, whole="the envelope")
         if any(fault["loc"] == ("data", "user_prompt") for fault in error.errors()):
             raise InvalidPromptError(said) from None
         raise ValidationFailedError(f"{said}; compare with LLMComparisonRequestV1.json") from None
@@ -151,11 +158,3 @@ def _correlation_id(
         (delivery.key or b"").decode(errors="replace"),
     )
     return next((found for found in map(read_uuid, candidates) if found is not None), None)
-
-
-def _trace(metadata: dict[str, Any] | None, delivery: Delivery) -> dict[str, str]:
-    header = delivery.header("traceparent")
-    found = (metadata or {}).get("traceparent") or (header and header.decode(errors="replace"))
-    if not isinstance(found, str) or not _TRACEPARENT.fullmatch(found):
-        return {}
-    return {"traceparent": found}

@@ -36,17 +36,22 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
 
     @override
     async def on_start(self) -> None:
-        """Join the broker, for as long as it takes."""
+        """Join the broker, for as long as it takes; why it takes is said once."""
+        said = ""
         while not self.should_stop:
             try:
                 await super().on_start()
-                break
             except (KafkaError, OSError) as error:
-                _log.warning("broker_unreachable", error=type(error).__name__)
+                why = type(error).__name__
+                if why != said:
+                    _log.warning("broker_unreachable", error=why, again_every_s=_RETRY_START_S)
+                said = why
                 if self._consumer is not None:
                     await self._consumer.stop()
                 await asyncio.sleep(_RETRY_START_S)
-        self._watch_heartbeats()
+            else:
+                self._watch_heartbeats()
+                return
 
     @override
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -107,6 +112,12 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
             return False
         return bool(state.position >= (state.highwater or 0))
 
+    @property
+    def member_id(self) -> str:
+        """What the coordinator calls us; empty while we are no member."""
+        coordinator = self._consumer and self._consumer._coordinator  # noqa: SLF001 - no public face
+        return str(coordinator.member_id) if coordinator else ""
+
     def _watch_heartbeats(self) -> None:
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
         beat = coordinator._do_heartbeat  # noqa: SLF001 - no public face
@@ -136,6 +147,11 @@ class SafeConsumer(driver.Consumer):
     def last_heartbeat_s(self) -> float:
         """When the coordinator last said that we are a member, monotonic."""
         return cast("SafeConsumerThread", self._thread).last_heartbeat_s
+
+    @property
+    def member_id(self) -> str:
+        """What the group calls us; empty while we are no member."""
+        return cast("SafeConsumerThread", self._thread).member_id
 
     @override
     def ack(self, message: Message) -> bool:

@@ -35,6 +35,12 @@ class GroupState(ABC):
     publisher: KafkaPublisher
     clock: Clock
     loop_lag_s: float = 0.0
+    _stopping_since_s: float | None = None
+
+    @property
+    def member_id(self) -> str:
+        """Our name in the consumer group; empty while we are no member."""
+        return self._consumer.member_id
 
     def kafka(self) -> KafkaFacts:
         """Give the facts that health is judged from."""
@@ -64,6 +70,12 @@ class GroupState(ABC):
             if reason is not None:
                 _log.critical("watchdog_ends_process", reason=reason)
                 os._exit(EXIT_STUCK)
+        self._stopping_since_s = self.clock.monotonic()
+
+    def draining_s(self) -> float:
+        """Seconds since the process began to stop; 0 while it does not."""
+        since_s = self._stopping_since_s
+        return 0.0 if since_s is None else self.clock.monotonic() - since_s
 
     @abstractmethod
     def stuck_because(self) -> str | None:

@@ -61,6 +61,14 @@ class _Room:
     size_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """A drain that is over: how long it took, and how many deliveries still ran then."""
+
+    seconds: float
+    left: int
+
+
 class InFlight:
     """Every delivery that was pulled and has not ended.
 
@@ -79,7 +87,7 @@ class InFlight:
     ) -> None:
         self._work = work
         self._acks = acks
-        self._window = max(1, window // len(Lane))
+        self._window = _of_a_lane(window)
         self._clock = clock
         self._telemetry = telemetry
         self._gate: OrderedGate[tuple[Delivery, Message]] = OrderedGate()
@@ -88,11 +96,23 @@ class InFlight:
             room.free.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.last_pull_s = clock.monotonic()
+        self.last_drain: Drain | None = None
+
+    @property
+    def window(self) -> int:
+        """How many deliveries both lanes may hold."""
+        return self._window * len(Lane)
 
     @property
     def gate(self) -> OrderedGate[tuple[Delivery, Message]]:
         """The gate, for those who watch it."""
         return self._gate
+
+    def resize(self, window: int) -> None:
+        """Hold so many from now on; what is held already stays."""
+        self._window = _of_a_lane(window)
+        for room in self._rooms.values():
+            self._open_or_close(room)
 
     def take(self, event: EventT[bytes], lane: Lane) -> None:
         """Enter a record at the gate and start to handle it. Does not wait."""
@@ -129,11 +149,13 @@ class InFlight:
         cancels a call that is paid for. Where others can see our claims, it does not even wait for
         the calls: whoever gets their requests waits for the outcomes that we store.
         """
+        began_s = self._clock.monotonic()
         self._work.let_go()
         if not is_last and self._work.may_hand_over:
             deadline_s = min(deadline_s, _HAND_OVER_S)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=deadline_s)
+        self.last_drain = Drain(seconds=self._clock.monotonic() - began_s, left=len(self._tasks))
         if is_last and self._tasks:
             for task in self._tasks:
                 task.cancel()
@@ -177,12 +199,20 @@ class InFlight:
         room = self._rooms[delivery.lane]
         room.count += 1
         room.size_bytes += len(delivery.value or b"")
-        if room.count >= self._window or room.size_bytes >= WINDOW_BYTES:
-            room.free.clear()
+        self._open_or_close(room)
 
     def _leave(self, delivery: Delivery) -> None:
         room = self._rooms[delivery.lane]
         room.count -= 1
         room.size_bytes -= len(delivery.value or b"")
+        self._open_or_close(room)
+
+    def _open_or_close(self, room: _Room) -> None:
         if room.count < self._window and room.size_bytes < WINDOW_BYTES:
             room.free.set()
+        else:
+            room.free.clear()
+
+
+def _of_a_lane(window: int) -> int:
+    return max(1, window // len(Lane))

@@ -185,6 +185,15 @@ class KafkaPublisher:
         self._on_retry()
         if record.is_own:
             await self._until_allowed()
+        try:
+            await self._send_once(record)
+        except asyncio.CancelledError:
+            if record.is_own:
+                self._breaker.abandon()  # or, as its probe, this would keep it half open
+            raise
+        self._note_success(record)
+
+    async def _send_once(self, record: Record) -> None:
         line = self._line(record)
         producer = await line.current()
         try:
@@ -195,7 +204,6 @@ class KafkaPublisher:
         except KafkaError as error:
             self._note_failure(record, producer, error)
             raise
-        self._note_success(record)
 
     async def _deliver_alone(self, record: Record) -> Refusal | None:
         """Tell a record that is too large from one that stood in too large a batch."""

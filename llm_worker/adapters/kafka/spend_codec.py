@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from llm_worker.adapters.kafka.rendering import EventRenderer
-from llm_worker.adapters.kafka.validation import faults_in_words, required
+from llm_worker.adapters.kafka.validation import required
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.events import (
     LLMCostTrackingV1,
@@ -15,6 +15,7 @@ from llm_worker.contracts.events import (
     LLMRequestCompletedV1,
     LLMSpendStateV1,
 )
+from llm_worker.contracts.faults import faults_in_words
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.errors import UnreadableError, ValidationFailedError
 from llm_worker.domain.spend import Source
@@ -60,7 +61,8 @@ class SpendCodec(EventRenderer):
         except ValidationError as error:
             data = model.model_fields["data"].annotation
             return ValidationFailedError(
-                f"{faults_in_words(error)}; compare with {getattr(data, '__name__', data)}.json"
+                f"{faults_in_words(error, whole='the envelope')}; "
+                f"compare with {getattr(data, '__name__', data)}.json"
             )
 
 

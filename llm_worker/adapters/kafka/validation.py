@@ -1,17 +1,10 @@
-"""Bytes to documents, and what is wrong with them in words that quote nothing of them."""
+"""Bytes to documents."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import orjson
 
 from llm_worker.domain.errors import UnreadableError
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-_FAULTS_SHOWN = 5
 
 
 def required(value: bytes | None) -> bytes:
@@ -30,13 +23,3 @@ def parsed(value: bytes | None) -> object:
         raise UnreadableError(
             f"the value is not UTF-8 JSON ({error.msg}); send a JSON object"
         ) from None
-
-
-def faults_in_words(error: ValidationError) -> str:
-    """Name the first fields at fault, and what is wrong with each."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or 'the envelope'}: "
-        f"{fault['msg'].removeprefix('Value error, ')}"
-        for fault in faults[:_FAULTS_SHOWN]
-    )

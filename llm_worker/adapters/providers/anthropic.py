@@ -117,6 +117,7 @@ class AnthropicDialect:
             usage=_usage_of(object_at(body, "usage")),
             tier=_tier_of(object_at(body, "usage")),
             provider_request_id=headers.get("request-id"),
+            response_id=code_at(body, "id"),
             detail=code_at(object_at(body, "stop_details"), "category") or reason or "",
         )
 

@@ -66,6 +66,7 @@ def read_completion(body: JsonObject, *, request_id: str | None) -> Reply:
         usage=usage_of(object_at(body, "usage")),
         tier=None if tier in _STANDARD_TIERS else tier,
         provider_request_id=request_id,
+        response_id=code_at(body, "id"),
         detail="refusal" if refused else reason or "",
     )
 

@@ -69,6 +69,7 @@ class Reply:
     cost_usd: Decimal | None = None
     is_cost_unknown: bool = False
     provider_request_id: str | None = None
+    response_id: str | None = None
     detail: str = ""
     """A code of the provider's for the stop: a category, never text of the answer."""
 

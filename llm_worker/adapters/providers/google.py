@@ -119,6 +119,7 @@ class GoogleDialect:
             model=text_at(body, "modelVersion"),
             usage=_usage_of(object_at(body, "usageMetadata")),
             provider_request_id=text_at(body, "responseId"),
+            response_id=code_at(body, "responseId"),
             detail=reason or blocked or "",
         )
 

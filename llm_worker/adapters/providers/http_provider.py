@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import httpx
@@ -36,6 +37,17 @@ if TYPE_CHECKING:
     from llm_worker.domain.verdict import Verdict
 
 _OK: Final = 200
+
+_FINISH_REASONS: Final = MappingProxyType(
+    {
+        Stop.DONE: "stop",
+        Stop.LENGTH: "length",
+        Stop.REFUSAL: "content_filter",
+        Stop.FILTERED: "content_filter",
+        Stop.UNFINISHED: "error",
+        Stop.FAILED: "error",
+    }
+)
 
 _MISREADINGS: Final = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 """What a dialect stumbles with over an answer that has not the form it knows."""
@@ -72,7 +84,7 @@ class HttpProvider:
         if isinstance(reply, ProviderError):
             reply.facts = self._facts(call, answer, now, reply.facts.provider_request_id)
             raise reply
-        facts = self._facts(call, answer, now, reply.provider_request_id)
+        facts = self._facts(call, answer, now, reply.provider_request_id, reply)
         model = reply.model or attempt.target.model
         billing = self._billing(reply, model)
         verdict = _verdict_in(reply, self.name, billing, facts)
@@ -105,13 +117,20 @@ class HttpProvider:
             raise
 
     def _facts(
-        self, call: WireCall, answer: Answer, now: datetime, request_id: str | None
+        self,
+        call: WireCall,
+        answer: Answer,
+        now: datetime,
+        request_id: str | None,
+        reply: Reply | None = None,
     ) -> CallFacts:
         return CallFacts(
             provider_request_id=request_id,
             http_status=answer.status,
             limits=self.dialect.read_limits(answer.headers, now),
             adjustments=call.adjustments,
+            response_id=reply.response_id if reply else None,
+            finish_reason=_FINISH_REASONS[reply.stop] if reply else None,
         )
 
     def _billing(self, reply: Reply, model: str) -> Billing:

@@ -45,9 +45,10 @@ class Answer:
     body: bytes
 
 
-def open_transport(base_url: str, *, max_connections: int) -> httpx.AsyncBaseTransport:
+def open_transport(base_url: str, *, max_connections: int = 0) -> httpx.AsyncBaseTransport:
     """Make the transport to one provider; whoever opens it closes it, by `aclose`.
 
+    `max_connections` 0 is as many as there are calls: for whoever limits these.
     It goes through the proxy that the environment names for `base_url` (HTTPS_PROXY, NO_PROXY and
     their kin), as it is when the transport is opened.
     """

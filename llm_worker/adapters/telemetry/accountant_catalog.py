@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llm_worker.adapters.telemetry.labels import ALERT_TYPE, BOOKING_RESULT, PERIOD, PROVIDER
 from llm_worker.adapters.telemetry.metric import Metric
 
 BOOKED_EVENTS = Metric(
@@ -9,13 +10,13 @@ BOOKED_EVENTS = Metric(
     kind="counter",
     help="Accountant: events by what became of them: added, repeated (known already), unreadable "
     "(a dead letter).",
-    labels=("result",),
+    labels=(BOOKING_RESULT,),
 )
 ALERTS = Metric(
     name="llm_worker_accountant_alerts_total",
     kind="counter",
     help="Accountant: cost alerts raised, by type.",
-    labels=("type",),
+    labels=(ALERT_TYPE,),
 )
 OVERWRITES = Metric(
     name="llm_worker_accountant_overwrites_total",
@@ -26,20 +27,21 @@ OVERWRITES = Metric(
 SPEND = Metric(
     name="llm_worker_spend_usd",
     kind="gauge",
-    help="Accountant: known cost in US dollars of the present day or month, UTC.",
-    labels=("period", "provider"),
+    help="Accountant: known cost in US dollars of the present day or month, UTC; each accountant "
+    "has all of it, so take the highest, not the sum over accountants.",
+    labels=(PERIOD, PROVIDER),
 )
 SPEND_UNKNOWN = Metric(
     name="llm_worker_spend_unknown_costs",
     kind="gauge",
-    help="Accountant: calls of unknown cost of the present day or month, UTC.",
-    labels=("period", "provider"),
+    help="Accountant: calls of unknown cost of the present day or month, UTC; as above.",
+    labels=(PERIOD, PROVIDER),
 )
 SPEND_LIMIT = Metric(
     name="llm_worker_spend_limit_usd",
     kind="gauge",
     help="Accountant: the overall limit in US dollars of a day or month; no series without one.",
-    labels=("period",),
+    labels=(PERIOD,),
 )
 SPEND_DRIFT = Metric(
     name="llm_worker_spend_drift_accounts",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, assert_never
 
 import structlog
 
+from llm_worker.adapters.telemetry.failures import KEPT, failure_of
 from llm_worker.adapters.telemetry.refusals import LoggedRefusals
 from llm_worker.domain.errors import ProviderError
 from llm_worker.domain.outcome import Completed, Failed, LetGo, Rejected, Replayed
+from llm_worker.domain.results import trace_id_of
 from llm_worker.domain.verdict import total_cost
 
 if TYPE_CHECKING:
     from llm_worker.adapters.telemetry.catalog import Ending as EndingName
     from llm_worker.adapters.telemetry.metrics import Metrics
     from llm_worker.application.ports import Clock
+    from llm_worker.contracts.state import RecentFailure
     from llm_worker.domain.breaker import BreakerState
     from llm_worker.domain.delivery import Delivery
     from llm_worker.domain.outcome import Attempt, Ending, FinishedAttempt, Target
@@ -29,6 +33,8 @@ class WorkerTelemetry(LoggedRefusals):
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
+        self.failures: deque[RecentFailure] = deque(maxlen=KEPT)
+        """The last endings without a verdict, newest first."""
 
     def attempted(self, request: ComparisonRequest, finished: FinishedAttempt) -> None:
         """Note a call to a provider; one line for each that failed or whose cost is unknown."""
@@ -37,15 +43,7 @@ class WorkerTelemetry(LoggedRefusals):
         self._metrics.attempt_ended(target.provider, target.model, outcome)
         if finished.billing is not None:
             self._metrics.cost_incurred(target.provider, target.model, finished.billing.cost_usd)
-        facts: dict[str, Any] = {
-            "correlation_id": str(request.correlation_id),
-            "request_id": str(request.request_id),
-            "provider": target.provider,
-            "model": target.model,
-            "attempt": finished.attempt.number,
-            "provider_request_id": ending.facts.provider_request_id,
-            "cost_usd": _cost_in_words(finished),
-        }
+            self._metrics.tokens_used(target.provider, target.model, finished.billing.usage)
         if isinstance(ending, ProviderError):
             _log.info(
                 "attempt_failed",
@@ -53,10 +51,10 @@ class WorkerTelemetry(LoggedRefusals):
                 why=ending.message,
                 http_status=ending.facts.http_status,
                 sent=ending.is_sent,
-                **facts,
+                **_call_facts(request, finished),
             )
         elif ending.billing.cost_usd is None:
-            _log.info("attempt_of_unknown_cost", **facts)
+            _log.info("attempt_of_unknown_cost", **_call_facts(request, finished))
 
     def breaker_moved(self, target: Target, state: BreakerState) -> None:
         """Note that a target's circuit breaker has changed its state."""
@@ -70,10 +68,11 @@ class WorkerTelemetry(LoggedRefusals):
         name, facts = _described(ending)
         elapsed_s = self._clock.monotonic() - delivery.received_s
         self._metrics.delivery_ended(delivery.lane, name, elapsed_s)
-        if isinstance(ending, Failed) or (
-            isinstance(ending, Rejected) and ending.correlation_id is None
-        ):
-            self._metrics.dead_lettered(ending.error.code)
+        failure = failure_of(ending)
+        if failure is not None:
+            self.failures.appendleft(failure)
+            if failure.dead_letter:
+                self._metrics.dead_lettered(failure.error_code)
         if isinstance(ending, Completed) and ending.hit is not None:
             self._metrics.cache_saved(ending.hit.tier, ending.hit.verdict.saved_usd)
         _log.info("delivery", ending=name, ms=round(elapsed_s * 1000), **_place(delivery), **facts)
@@ -84,8 +83,7 @@ class WorkerTelemetry(LoggedRefusals):
         self._metrics.attempt_lost(target.provider, target.model)
         _log.warning(
             "attempt_lost",
-            correlation_id=str(request.correlation_id),
-            request_id=str(request.request_id),
+            **_ids(request),
             attempt_id=str(attempt.attempt_id),
             provider=target.provider,
             model=target.model,
@@ -95,11 +93,7 @@ class WorkerTelemetry(LoggedRefusals):
     def superseded(self, request: ComparisonRequest) -> None:
         """Note that a verdict was thrown away, since another process's was first."""
         self._metrics.superseded()
-        _log.warning(
-            "superseded",
-            correlation_id=str(request.correlation_id),
-            request_id=str(request.request_id),
-        )
+        _log.warning("superseded", **_ids(request))
 
     def redis_answered(self, seconds: float, error: str | None) -> None:
         """Note a round trip to Redis."""
@@ -114,11 +108,36 @@ class WorkerTelemetry(LoggedRefusals):
         _log.error("fault", exc_info=error, **(_place(delivery) if delivery else {}))
 
 
+def _call_facts(request: ComparisonRequest, finished: FinishedAttempt) -> dict[str, Any]:
+    target = finished.attempt.target
+    return {
+        **_ids(request),
+        "provider": target.provider,
+        "model": target.model,
+        "attempt": finished.attempt.number,
+        "provider_request_id": finished.ending.facts.provider_request_id,
+        "cost_usd": _cost_in_words(finished),
+    }
+
+
 def _cost_in_words(finished: FinishedAttempt) -> str:
     if finished.billing is None:
         return "0"
     cost_usd = finished.billing.cost_usd
     return "unknown" if cost_usd is None else str(cost_usd)
+
+
+def _ids(request: ComparisonRequest) -> dict[str, Any]:
+    return {
+        "correlation_id": str(request.correlation_id),
+        "request_id": str(request.request_id),
+        **_trace(request.trace),
+    }
+
+
+def _trace(trace: dict[str, str]) -> dict[str, str]:
+    trace_id = trace_id_of(trace)
+    return {} if trace_id is None else {"trace_id": trace_id}
 
 
 def _place(delivery: Delivery) -> dict[str, Any]:
@@ -135,8 +154,7 @@ def _described(ending: Ending) -> tuple[EndingName, dict[str, Any]]:
         case Completed() | Failed():
             cost_usd = total_cost(ending.billings)
             facts: dict[str, Any] = {
-                "correlation_id": str(ending.request.correlation_id),
-                "request_id": str(ending.request.request_id),
+                **_ids(ending.request),
                 "provider": ending.target.provider,
                 "model": ending.target.model,
                 "attempts": len(ending.attempts),
@@ -153,14 +171,12 @@ def _described(ending: Ending) -> tuple[EndingName, dict[str, Any]]:
         case Rejected():
             return "rejected", {
                 "correlation_id": ending.correlation_id and str(ending.correlation_id),
+                **_trace(ending.trace),
                 "error_code": ending.error.code,
                 "why": ending.error.message,
             }
         case Replayed():
-            return "replayed", {
-                "correlation_id": str(ending.request.correlation_id),
-                "request_id": str(ending.request.request_id),
-            }
+            return "replayed", _ids(ending.request)
         case LetGo():
             return "let_go", {}
         case _:

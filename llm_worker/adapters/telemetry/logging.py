@@ -5,21 +5,41 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 import orjson
 import structlog
+from structlog.processors import NAME_TO_LEVEL
 
 from llm_worker.adapters.telemetry.repeats import CalmHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
 # Below WARNING they log records, and a record holds essays; it would also be most of our CPU.
 # The last is what Faust and mode log in the name of our subclasses.
 _FOREIGN = ("aiokafka", "faust", "httpx", "mode", "llm_worker.adapters.kafka")
+
+
+_AUDIT: Final = "audit"
+
+
+@dataclass(slots=True)
+class _LoudEnough:
+    """Drops a line whose level is below `number`, but none that tells who changed what."""
+
+    number: int = logging.INFO
+
+    def __call__(self, _logger: object, method: str, event: EventDict) -> EventDict:
+        if NAME_TO_LEVEL[method] < self.number and event["event"] != _AUDIT:
+            raise structlog.DropEvent
+        return event
+
+
+_LOUD_ENOUGH: Final = _LoudEnough()
 
 
 def setup_logging(
@@ -37,14 +57,24 @@ def setup_logging(
     render: list[Processor] = (
         _console(stream) if (fmt or _fitting(stream)) == "console" else _json()
     )
-    number = logging.getLevelNamesMapping()[level]
     structlog.configure(
-        processors=[*_facts(), *render],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        # By the processor and not by a class of loggers, which each logger keeps for ever.
+        processors=[_LOUD_ENOUGH, *_facts(), *render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    _route_stdlib(number, render, stream)
+    _route_stdlib(render, stream)
+    set_log_level(level)
+
+
+def set_log_level(level: str) -> None:
+    """Log from this level up, as `setup_logging` takes it, from now on."""
+    number = logging.getLevelNamesMapping()[level]
+    _LOUD_ENOUGH.number = number
+    logging.getLogger().setLevel(number)
+    for name in _FOREIGN:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
 def _fitting(stream: TextIO) -> Literal["json", "console"]:
@@ -82,7 +112,7 @@ def _to_json(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
         return json.dumps(event, default=default, skipkeys=True)
 
 
-def _route_stdlib(level: int, render: list[Processor], stream: TextIO) -> None:
+def _route_stdlib(render: list[Processor], stream: TextIO) -> None:
     handler = CalmHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -94,6 +124,4 @@ def _route_stdlib(level: int, render: list[Processor], stream: TextIO) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _FOREIGN:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.basicConfig(handlers=[handler], force=True)

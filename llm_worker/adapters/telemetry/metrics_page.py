@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Metrics
 
-At `GET /metrics`, in Prometheus' text format. Counters start at 0 with the process. Beside each
-counter and histogram stands a `_created` series, unless `PROMETHEUS_DISABLE_CREATED_SERIES` is set.
-A model beyond the first hundred is counted as `other`.
+At `GET /metrics` of each worker and accountant, in Prometheus' text format. Every process counts
+what it did itself, from 0, so counters may be added up over processes. A model beyond the first
+hundred is counted as `other`. CPU, memory, open files and start time are in
+prometheus_client's `process_*` and `python_gc_*`.
+
+Rules for alerts and a dashboard: [deploy/](../deploy/README.md); what to do about an alert:
+[operations.md](operations.md).
 
 This page is generated from `llm_worker/adapters/telemetry/`.
 
@@ -30,5 +34,5 @@ def metrics_table() -> str:
 
 
 def _row(metric: Metric) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    labels = ", ".join(f"`{name}`" for name in metric.label_names)
     return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |\n"

@@ -12,11 +12,11 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_REPEATING = ("aiokafka", "faust", "mode")
+_REPEATING = ("aiokafka", "faust", "mode", "opentelemetry")
 
 
 class CalmHandler(logging.StreamHandler[TextIO]):
-    """Hold back what the Kafka libraries repeat, and say how much that was.
+    """Hold back what the Kafka and tracing libraries repeat, and say how much that was.
 
     What a window held back is told with the first line after its end, whoever logs it.
 

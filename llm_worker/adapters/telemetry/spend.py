@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
 from llm_worker.adapters.telemetry.accountant_catalog import ALERTS, BOOKED_EVENTS, OVERWRITES
 from llm_worker.adapters.telemetry.catalog import PUBLISH_RETRIES
-from llm_worker.adapters.telemetry.metrics import Gauges, counter_of
+from llm_worker.adapters.telemetry.metrics import Gauges, counter_of, registry_of_process
 from llm_worker.adapters.telemetry.refusals import LoggedRefusals
-from llm_worker.contracts.vocabulary import AlertType
 
 if TYPE_CHECKING:
     from llm_worker.adapters.telemetry.metrics import Readings
@@ -27,17 +26,13 @@ class SpendTelemetry(LoggedRefusals):
     """Counts what the accountant does. Registers nothing globally."""
 
     def __init__(self) -> None:
-        self._registry: Final = CollectorRegistry()
+        self._registry: Final = registry_of_process()
         self._gauges: Final = Gauges()
         self._registry.register(self._gauges)
         self._events: Final = counter_of(BOOKED_EVENTS, self._registry)
         self._alerts: Final = counter_of(ALERTS, self._registry)
         self._overwrites: Final = counter_of(OVERWRITES, self._registry).child()
         self._publish_retries: Final = counter_of(PUBLISH_RETRIES, self._registry).child()
-        for result in ("added", "repeated", "unreadable"):
-            self._events.child(result)  # a rise from nothing would be no rise to Prometheus
-        for kind in AlertType:
-            self._alerts.child(kind)
 
     def booked(self, events: int, repeated: int) -> None:
         """Note a batch that is done, and how many of its events were known already."""

@@ -67,6 +67,7 @@ def test_failure_tells_each_attempt_in_order() -> None:
     assert [each["error_code"] for each in detail.details["errors"]] == ["RATE_LIMIT", "TIMEOUT"]
     assert detail.details["errors"][0]["retry_after"] == 2.0
     assert detail.details["errors"][0]["http_status"] == 429
+    assert (detail.trace_id, detail.span_id) == (None, None)
 
 
 def test_failure_tells_the_providers_own_ids_of_the_calls() -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _KEY = b"5f0c6f4e-64a8-4d7c-8f0d-6a4a8c0a9f11"
 _TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+_TRACE = {"traceparent": _TRACEPARENT, "tracestate": "a=1"}
 
 
 def _accepted(body: dict[str, Any], **delivery: Any) -> ComparisonRequest:  # noqa: ANN401 - passed on
@@ -102,24 +103,6 @@ def test_correlation_id_may_stand_in_the_data_too_if_it_agrees() -> None:
     body = body_of()
     body["data"]["correlation_id"] = body["correlation_id"].upper()
     assert _accepted(body).correlation_id == UUID(body["correlation_id"])
-
-
-@pytest.mark.parametrize(
-    ("metadata", "header", "found"),
-    [
-        ({"traceparent": _TRACEPARENT}, None, {"traceparent": _TRACEPARENT}),
-        (None, _TRACEPARENT.encode(), {"traceparent": _TRACEPARENT}),
-        (None, b"\xff not a trace", {}),
-        ({"traceparent": ["a", "list"]}, None, {}),
-        ({"traceparent": "x" * 4_000}, None, {}),
-        (None, None, {}),
-    ],
-)
-def test_trace_comes_from_the_envelope_or_the_header_if_it_is_one(
-    metadata: dict[str, Any] | None, header: bytes | None, found: dict[str, str]
-) -> None:
-    headers: tuple[Header, ...] = (("traceparent", header),)
-    assert _accepted(body_of() | {"metadata": metadata}, headers=headers).trace == found
 
 
 @pytest.mark.parametrize(
@@ -315,18 +298,32 @@ def test_each_event_is_written_as_its_schema_says() -> None:
 
 
 def test_trace_is_handed_on_in_envelope_header_and_result() -> None:
-    request = _accepted(body_of() | {"metadata": {"traceparent": _TRACEPARENT}})
+    request = _accepted(body_of() | {"metadata": _TRACE})
     *_, result = events_of(completed_of(request))
     record = codec_of().render(result)
-    assert dict(record.headers)["traceparent"] == _TRACEPARENT.encode()
+    assert dict(record.headers).items() >= {k: v.encode() for k, v in _TRACE.items()}.items()
     envelope = read_event(record.value)
-    assert envelope["metadata"] == {"traceparent": _TRACEPARENT}
+    assert envelope["metadata"] == _TRACE
     assert envelope["data"]["trace_id"] == _TRACEPARENT.split("-")[1]
+
+
+@pytest.mark.parametrize("body", [body_of(user_prompt=7), body_of(essay_b=None)])
+def test_trace_of_what_is_rejected_is_handed_on_too(body: dict[str, Any]) -> None:
+    [event] = events_of(_rejected(body | {"metadata": _TRACE}))
+    envelope = read_event(codec_of().render(event).value)
+    assert envelope["metadata"] == _TRACE
+    _, trace_id, span_id, _ = _TRACEPARENT.split("-")
+    assert envelope["data"]["trace_id"] == trace_id
+    detail = envelope["data"]["error_detail"]
+    assert (detail["trace_id"], detail["span_id"]) == (trace_id, span_id)
 
 
 def test_event_type_has_no_prefix_and_the_topic_has() -> None:
     codec = KafkaCodec(
-        topics=load_topics("test."), first_target=TARGET, clock=ManualClock(NOW), longest_s=300
+        topics=load_topics("test."),
+        first_target=lambda: TARGET,
+        clock=ManualClock(NOW),
+        longest_s=300,
     )
     *_, result = events_of(completed_of(request_of()))
     record = codec.render(result)

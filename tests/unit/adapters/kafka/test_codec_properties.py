@@ -153,7 +153,9 @@ def _garbled(draw: st.DrawFn) -> bytes:
 
 _values = st.none() | st.binary(max_size=40) | _documents() | _documents() | _garbled()
 _keys = st.none() | st.binary(max_size=20) | st.uuids().map(lambda found: str(found).encode())
-_header_names = st.sampled_from(["correlation_id", "traceparent", "dlq.reason", "", "é"])
+_header_names = st.sampled_from(
+    ["correlation_id", "traceparent", "tracestate", "dlq.reason", "", "é"]
+)
 _header_values = (
     st.none() | st.binary(max_size=40) | st.uuids().map(lambda found: str(found).encode())
 )

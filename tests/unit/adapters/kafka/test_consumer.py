@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaConnectionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from structlog.testing import capture_logs
 
+from llm_worker.adapters.kafka import consumer as consumer_module
 from tests.support.apps import Drains, FakeThread, brokerless_app, consumer_of
 from tests.support.events import message_of
 
@@ -267,3 +270,24 @@ async def test_only_an_accepted_heartbeat_is_a_sign_of_life(thread: SafeConsumer
 
 async def _nothing(*_: object) -> None:
     pass
+
+
+async def test_thread_that_is_stopped_before_a_broker_answers_ends_quietly(
+    consumer: SafeConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = cast("Any", consumer)._thread_of_faust
+    monkeypatch.setattr(consumer_module, "_RETRY_START_S", 0.0)
+    tries = 0
+
+    async def refuse(_self: object) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            thread._stopped.set()
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "on_start", refuse)
+    with capture_logs() as lines:
+        await thread.on_start()
+    assert tries == 3
+    assert [line["event"] for line in lines] == ["broker_unreachable"], "said once"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_worker.adapters.kafka.inflight import WINDOW_BYTES, InFlight
+from llm_worker.adapters.kafka.inflight import WINDOW_BYTES, Drain, InFlight
 from llm_worker.application.slots import Grant, RunningSlots
 from llm_worker.contracts.vocabulary import Lane
 from llm_worker.domain.outcome import LetGo, Replayed
@@ -193,6 +193,25 @@ async def test_drain_has_a_deadline_even_if_a_call_hangs_for_ever(bench: _Bench)
     assert bench.acked == []
 
 
+async def test_drain_tells_how_long_it_took_and_what_still_ran(bench: _Bench) -> None:
+    assert bench.in_flight().last_drain is None
+    in_flight = bench.in_flight()
+    for offset in (5, 6):
+        _take(in_flight, message_of(offset))
+    draining = asyncio.ensure_future(in_flight.drain(3_600, is_last=False))
+    await _settled()
+    bench.clock.advance(7)
+    await bench.end(5)
+    await bench.end(6)
+    await draining
+    assert in_flight.last_drain == Drain(seconds=7, left=0)
+    _take(in_flight, message_of(7))
+    await _settled()
+    await in_flight.drain(0, is_last=False)
+    assert in_flight.last_drain == Drain(seconds=0, left=1)
+    await bench.end(7)
+
+
 async def test_rebalance_does_not_cancel_a_call_that_is_paid_for(bench: _Bench) -> None:
     in_flight = bench.in_flight()
     _take(in_flight, message_of(5))
@@ -293,3 +312,25 @@ async def test_oldest_delivery_is_the_one_pulled_first_over_all_partitions(bench
     assert oldest is not None
     assert oldest.offset == 9
     assert in_flight.last_pull_s == 1
+
+
+async def test_window_that_grows_lets_the_lanes_pull_again_and_one_that_shrinks_stops_them(
+    bench: _Bench,
+) -> None:
+    bench.window = 4
+    in_flight = bench.in_flight()
+    _take(in_flight, *map(message_of, (1, 2)))
+    assert not in_flight.has_room(Lane.NORMAL)
+
+    in_flight.resize(6)
+    assert in_flight.window == 6
+    assert in_flight.has_room(Lane.NORMAL)
+
+    in_flight.resize(2)
+    assert not in_flight.has_room(Lane.NORMAL)
+    assert in_flight.has_room(Lane.BULK)
+    await bench.end(1)
+    assert not in_flight.has_room(Lane.NORMAL), "one is left, and one may be held"
+    await bench.end(2)
+    assert in_flight.has_room(Lane.NORMAL)
+    assert bench.acked == [1, 2]

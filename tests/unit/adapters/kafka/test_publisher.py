@@ -23,6 +23,8 @@ from tests.support.fakes import LoopClock
 from tests.support.producers import Broker
 
 if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
     from tests.support.producers import FakeProducer
 
 
@@ -170,6 +172,26 @@ async def test_endless_retry_ends_when_it_is_cancelled(bench: _Bench) -> None:
     while len(bench.retries) < 2:  # noqa: ASYNC110 - the fake has no event to wait for
         await asyncio.sleep(0.001)
     await _cancel(publishing)
+
+
+async def test_probe_that_is_cancelled_leaves_the_breaker_to_the_next_one(bench: _Bench) -> None:
+    bench.own.judge = lambda *_: KafkaConnectionError()
+    publisher = bench.publisher()
+    probing = asyncio.Event()
+
+    async def hang() -> AIOKafkaProducer:
+        probing.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    publishing = asyncio.ensure_future(_publish(publisher, _record()))
+    async with asyncio.timeout(10):
+        while publisher.is_available:  # noqa: ASYNC110 - the breaker tells nobody
+            await asyncio.sleep(0)
+        publisher._own.current = hang  # type: ignore[method-assign] # the next try is the probe
+        await probing.wait()
+    await _cancel(publishing)
+    assert bench.breaker.state is not BreakerState.HALF_OPEN
 
 
 async def test_defect_of_our_own_is_not_retried_for_ever(bench: _Bench) -> None:

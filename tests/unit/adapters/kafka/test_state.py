@@ -215,3 +215,12 @@ def test_records_of_a_lane_that_is_held_back_are_not_missed(bench: _Bench) -> No
     """Or the watchdog would end a worker whose provider is merely slow."""
     bench.overloaded.add(Lane.BULK)
     assert bench.state().progress().pullable == 4
+
+
+async def test_process_that_stops_tells_for_how_long(bench: _Bench) -> None:
+    state = bench.state()
+    assert state.draining_s() == 0
+    bench.app.should_stop = True
+    await state.watch()
+    bench.clock.advance(12)
+    assert state.draining_s() == 12

@@ -270,7 +270,7 @@ def test_an_answer_is_read(name: str) -> None:
     assert reply.usage == (_USAGE if expected.usage == Usage() else expected.usage)
     assert reply.tier == expected.tier
     assert reply.cost_usd is None
-    assert reply.provider_request_id == "req_011CTx"
+    assert (reply.provider_request_id, reply.response_id) == ("req_011CTx", "msg_01ABC")
 
 
 _ERRORS: dict[str, tuple[type[ProviderError], float | None]] = {

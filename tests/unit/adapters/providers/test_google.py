@@ -247,7 +247,7 @@ def test_an_answer_is_read(name: str) -> None:
     assert reply.model == (expected.model or "gemini-3.8-flash")
     assert reply.usage == (_USAGE if expected.usage == Usage() else expected.usage)
     assert reply.tier is None
-    assert reply.provider_request_id == "resp-abc"
+    assert reply.provider_request_id == reply.response_id == "resp-abc"
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ class ToyDialect:
             text=body["said"],
             usage=USAGE,
             provider_request_id=headers.get("request-id"),
+            response_id="answer-1",
             detail="category_7",
         )
 
@@ -177,6 +178,8 @@ async def test_verdict_comes_with_its_cost_and_the_facts_of_the_call() -> None:
         http_status=200,
         limits=(LIMIT,),
         adjustments=("temperature: not taken",),
+        response_id="answer-1",
+        finish_reason="stop",
     )
 
 

@@ -277,7 +277,7 @@ def test_an_answer_is_read(name: str) -> None:
     assert reply.usage == (_USAGE if expected.usage == Usage() else expected.usage)
     assert reply.tier == expected.tier
     assert reply.cost_usd is None
-    assert reply.provider_request_id == "req_a1b2"
+    assert (reply.provider_request_id, reply.response_id) == ("req_a1b2", "chatcmpl-9x")
 
 
 def test_usage_that_is_missing_is_unknown() -> None:

@@ -193,7 +193,7 @@ def test_an_answer_is_read_with_what_it_cost(name: str) -> None:
     assert reply.usage == _USAGE
     assert reply.tier == expected.tier
     assert reply.cost_usd == _COST
-    assert reply.provider_request_id == "gen-1795-x"
+    assert reply.provider_request_id == reply.response_id == "gen-1795-x"
 
 
 _COSTS = {

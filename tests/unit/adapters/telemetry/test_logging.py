@@ -9,7 +9,7 @@ import pytest
 import structlog
 from typing_extensions import override
 
-from llm_worker.adapters.telemetry.logging import setup_logging
+from llm_worker.adapters.telemetry.logging import set_log_level, setup_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,38 @@ def test_lines_below_the_level_are_left_out() -> None:
     logging.getLogger("llm_worker").info("b")
     structlog.get_logger().warning("c")
     assert [line["event"] for line in _lines(stream)] == ["c"]
+
+
+def test_level_can_be_changed_for_loggers_that_are_in_use() -> None:
+    stream = io.StringIO()
+    setup_logging("INFO", "json", stream)
+    ours, theirs = structlog.get_logger(), logging.getLogger("llm_worker.dev")
+    for level in ("DEBUG", "ERROR", "INFO"):
+        set_log_level(level)
+        for logger in (ours, theirs):
+            for name in ("debug", "info", "error"):
+                getattr(logger, name)(f"{level} {name}")
+    assert [line["event"] for line in _lines(stream)] == [
+        *["DEBUG debug", "DEBUG info", "DEBUG error"] * 2,
+        *["ERROR error"] * 2,
+        *["INFO info", "INFO error"] * 2,
+    ]
+
+
+def test_who_changed_what_is_told_at_every_level() -> None:
+    stream = io.StringIO()
+    setup_logging("CRITICAL", "json", stream)
+    structlog.get_logger().info("audit", setting="log.level")
+    structlog.get_logger().error("failed")
+    assert [line["event"] for line in _lines(stream)] == ["audit"]
+
+
+def test_libraries_that_see_records_stay_silent_when_the_level_is_lowered() -> None:
+    stream = io.StringIO()
+    setup_logging("ERROR", "json", stream)
+    set_log_level("DEBUG")
+    logging.getLogger("aiokafka.consumer.fetcher").info("send: value=%r", b"An essay.")
+    assert _lines(stream) == []
 
 
 def test_terminal_gets_words_and_the_rest_json() -> None:
