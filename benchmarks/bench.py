@@ -17,7 +17,7 @@ from benchmarks.loops.job import Answer, Call, Job
 from benchmarks.subject import running
 from benchmarks.yardstick import Yardstick, yardstick_in
 from llm_worker.adapters.kafka.topics import create_topics
-from llm_worker.bootstrap.worker import WINDOW_PER_SLOT
+from llm_worker.bootstrap.runtime_changes import WINDOW_PER_SLOT
 from llm_worker.contracts.topics import TopicCatalog, load_topics
 from llm_worker.contracts.vocabulary import Lane, TopicName
 from llm_worker.dev.leashed import free_ports
@@ -157,6 +157,7 @@ class Bench:
         slots: int,
         providers: Mapping[str, str] = MOCK,
         settings: Mapping[str, str] = {},
+        module: str = "benchmarks.loops.worker",
     ) -> Iterator[tuple[Subject, str]]:
         """Run our worker; give it and its address.
 
@@ -176,7 +177,7 @@ class Bench:
         } | dict(settings)
         env = {f"LLM_WORKER_{name}": value for name, value in chosen.items()} | dict(providers)
         log = self.directory / f"{group}.log"
-        with running("benchmarks.loops.worker", log=log, env=env) as subject:
+        with running(module, log=log, env=env) as subject:
             yield subject, f"http://127.0.0.1:{port}"
 
     async def written(self, providers: Mapping[str, str], *, essay_bytes: int) -> list[Answer]:

@@ -43,7 +43,9 @@ def request_of(essay_bytes: int, target: Target) -> ComparisonRequest:
         headers=(),
         received_s=clock.monotonic(),
     )
-    codec = KafkaCodec(topics=topics, first_target=target, clock=clock, longest_s=_LONGEST_S)
+    codec = KafkaCodec(
+        topics=topics, first_target=lambda: target, clock=clock, longest_s=_LONGEST_S
+    )
     decoded = codec.decode(delivery)
     if isinstance(decoded, Rejected):
         raise decoded.error

@@ -17,7 +17,7 @@ from benchmarks.beside import beside
 from benchmarks.over_http import environment_of, set_latency
 from benchmarks.report import Section
 from benchmarks.window import measure_for
-from llm_worker.adapters.telemetry import catalog
+from llm_worker.adapters.telemetry import gauges
 from llm_worker.contracts.vocabulary import TopicName
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     _Feed = Callable[[Bench, TopicCatalog, "MemoryPlan"], AbstractAsyncContextManager[None]]
 
-_LATENCY_S = 10
+LATENCY_S = 10
 _ESSAY_BYTES = 1_000
-_SETTLE_S = 2 * _LATENCY_S + 5
+SETTLE_S = 2 * LATENCY_S + 5
 _TICK_S = 0.1
 # Three quarters of the slots are one lane's at most; a quarter is the other's own.
 _SHARES = {TopicName.COMPARISON_REQUESTED: 0.75, TopicName.COMPARISON_REQUESTED_BULK: 0.25}
@@ -50,13 +50,13 @@ class MemoryPlan:
 async def measure_memory(bench: Bench, plan: MemoryPlan, tell: Callable[[str], None]) -> Section:
     """Watch the worker fed as fast as it buys, and over a backlog that fills its window."""
     over_http = environment_of(bench.fakes, calls=plan.slots)
-    await set_latency(bench.fakes, _LATENCY_S)
+    await set_latency(bench.fakes, LATENCY_S)
     rows: list[dict[str, Figure]] = []
     for answered_by, name, feed in (
         ("mock", "never", _idle),
-        ("mock", "paced", _paced),
+        ("mock", "paced", paced),
         ("mock", "backlog", _backlog),
-        ("HTTP", "paced", _paced),
+        ("HTTP", "paced", paced),
         ("HTTP", "backlog", _backlog),
     ):
         tell(f"memory: {plan.slots} in flight, {name}, {answered_by}")
@@ -65,7 +65,7 @@ async def measure_memory(bench: Bench, plan: MemoryPlan, tell: Callable[[str], N
         rows.append({"calls": answered_by, "requests come": name, **seen})
     await set_latency(bench.fakes, 0)
     return Section(
-        title=f"{plan.slots} calls in flight of {_LATENCY_S} s each",
+        title=f"{plan.slots} calls in flight of {LATENCY_S} s each",
         rows=rows,
         remarks=[
             f"{plan.seconds} s of steady state; MB are 10^6 bytes, RSS is the peak",
@@ -80,7 +80,7 @@ async def _watch(
 ) -> dict[str, Figure]:
     topics = await bench.topics("memory")
     settings = {
-        "PROVIDERS__MOCK__LATENCY_MS": str(_LATENCY_S * 1000),
+        "PROVIDERS__MOCK__LATENCY_MS": str(LATENCY_S * 1000),
         "REQUEST_DEADLINE_S": "3600",
     }
     async with feed(bench, topics, plan):
@@ -88,7 +88,7 @@ async def _watch(
             subject,
             address,
         ):
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.sleep(SETTLE_S)
             gauges = asyncio.ensure_future(_mean_gauges(address, plan.seconds))
             window = await measure_for(bench, subject, topics, seconds=plan.seconds)
             running, held = await gauges
@@ -109,14 +109,15 @@ async def _idle(_bench: Bench, _topics: TopicCatalog, _plan: MemoryPlan) -> Asyn
 
 
 @asynccontextmanager
-async def _paced(bench: Bench, topics: TopicCatalog, plan: MemoryPlan) -> AsyncIterator[None]:
+async def paced(bench: Bench, topics: TopicCatalog, plan: MemoryPlan) -> AsyncIterator[None]:
+    """Send as many a second as the slots can serve, over both lanes."""
     started_s = time.monotonic()
 
     async def feed() -> None:
         sent = dict.fromkeys(_SHARES, 0)
         while True:
             for name, share in _SHARES.items():
-                due = share * plan.slots / _LATENCY_S * (time.monotonic() - started_s)
+                due = share * plan.slots / LATENCY_S * (time.monotonic() - started_s)
                 await bench.fill(topics, name, int(due) - sent[name], essay_bytes=_ESSAY_BYTES)
                 sent[name] = int(due)
             await asyncio.sleep(_TICK_S)
@@ -128,7 +129,7 @@ async def _paced(bench: Bench, topics: TopicCatalog, plan: MemoryPlan) -> AsyncI
 @asynccontextmanager
 async def _backlog(bench: Bench, topics: TopicCatalog, plan: MemoryPlan) -> AsyncIterator[None]:
     for name, share in _SHARES.items():
-        served = share * plan.slots / _LATENCY_S * (_SETTLE_S + plan.seconds + _LATENCY_S)
+        served = share * plan.slots / LATENCY_S * (SETTLE_S + plan.seconds + LATENCY_S)
         count = plan.slots * WINDOW_PER_LANE + int(served)
         await bench.fill(topics, name, count, essay_bytes=_ESSAY_BYTES)
     yield
@@ -141,7 +142,7 @@ async def _mean_gauges(address: str, seconds: int) -> tuple[float, float]:
         for _ in range(seconds):
             async with session.get(f"{address}/metrics") as response:
                 page = await response.text()
-            seen.append((_total(page, catalog.RUNNING_CALLS), _total(page, catalog.WINDOW)))
+            seen.append((_total(page, gauges.RUNNING_CALLS), _total(page, gauges.WINDOW)))
             await asyncio.sleep(1)
     return mean(running for running, _ in seen), mean(held for _, held in seen)
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+import structlog
 from faust.types import TP
 
 from llm_worker.adapters.clock import SystemClock
@@ -15,27 +16,36 @@ from llm_worker.adapters.kafka.intake import BATCH, Intake, IntakeState, consume
 from llm_worker.adapters.kafka.options import TOGETHER, consumer_options, producer_line
 from llm_worker.adapters.kafka.ownership import GroupOwnership
 from llm_worker.adapters.kafka.publisher import KafkaPublisher
+from llm_worker.adapters.kafka.server import Site
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.adapters.telemetry.spend import SpendTelemetry
-from llm_worker.adapters.web.health import health_routes
-from llm_worker.adapters.web.usage import usage_routes
+from llm_worker.adapters.web.guard import is_loopback
+from llm_worker.adapters.web.health import health_operations
+from llm_worker.adapters.web.site import furnish
+from llm_worker.adapters.web.usage import usage_operations
 from llm_worker.application.accounting import JUDGE, Accounting
 from llm_worker.application.publishing import Publishing
 from llm_worker.application.verifying import verify
 from llm_worker.bootstrap.accountant_probe import AccountantProbe
-from llm_worker.bootstrap.breaker import new_breaker
+from llm_worker.bootstrap.breaker import new_breaker, retune
 from llm_worker.bootstrap.connection import catalog, kafka_options
 from llm_worker.bootstrap.process import persistently, run_app
+from llm_worker.bootstrap.site import listen
 from llm_worker.bootstrap.spending import Spending
 from llm_worker.domain.spend import COUNTED, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from aiohttp.web import Application
+
+    from llm_worker.bootstrap.spend_feed import SpendFeed
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.settings import Settings
 
 _DRAIN_S: Final = 30.0
+_log = structlog.get_logger("llm_worker")
 
 
 def run_accountant(settings: Settings) -> int:
@@ -59,11 +69,13 @@ class _Parts:
 
 def _parts(settings: Settings) -> _Parts:
     topics, options, clock = catalog(settings), kafka_options(settings), SystemClock()
+    breaker, spending = new_breaker(settings), Spending(settings, topics, clock)
+    spending.runtime.on_change = partial(retune, breaker)
     telemetry, codec = SpendTelemetry(), SpendCodec(topics)
     publisher = KafkaPublisher(
         own=producer_line(options),
         foreign=producer_line(options),
-        breaker=new_breaker(settings),
+        breaker=breaker,
         clock=clock,
         limits=topics.limits_on_broker(),
         on_retry=telemetry.publish_retried,
@@ -76,7 +88,7 @@ def _parts(settings: Settings) -> _Parts:
         codec=codec,
         publisher=publisher,
         publishing=Publishing(codec=codec, publisher=publisher, telemetry=telemetry),
-        spending=Spending(settings, topics, clock),
+        spending=spending,
     )
 
 
@@ -95,9 +107,7 @@ def build_accountant(settings: Settings) -> DeliveryApp:
         drain=lambda _is_last: intake.drain(_DRAIN_S),
         closing=parts.publisher.stop,
         buffer=BATCH,
-        routes=lambda: (*health_routes(probe), *usage_routes(feed.usage)),
-        web_bind=settings.web.host,
-        web_port=settings.web.accountant_port,
+        site=_site(settings, lambda: (probe, feed)),
     )
     accounting = _accounting(settings, parts, app)
     feed.on_account = accounting.told
@@ -117,12 +127,33 @@ def build_accountant(settings: Settings) -> DeliveryApp:
         lambda: _keep_verifying(settings, parts, app, probe),
     )
     for task in (
-        intake.keep_booking,
+        partial(_keep_booking, parts.spending, intake),
         state.watch,
         *(partial(persistently, app, each) for each in kept_up),
     ):
         app.task(task)
     return app
+
+
+async def _keep_booking(spending: Spending, intake: Intake) -> None:
+    # By limits that have been changed, an alert may not be raised that they would not have.
+    await spending.until_read()
+    await intake.keep_booking()
+
+
+def _site(settings: Settings, parts: Callable[[], tuple[AccountantProbe, SpendFeed]]) -> Site:
+    def furnished(application: Application) -> None:
+        probe, feed = parts()
+        furnish(
+            application,
+            (*health_operations(probe), *usage_operations(feed.usage)),
+            is_local=is_loopback(settings.web.host),
+            on_fault=lambda error: _log.error("fault", exc_info=error),
+        )
+
+    port = settings.web.accountant_port
+    setting = "LLM_WORKER_WEB__ACCOUNTANT_PORT (--web-port)"
+    return Site(listener=listen(settings, port, setting=setting), furnish=furnished)
 
 
 def _accounting(settings: Settings, parts: _Parts, app: DeliveryApp) -> Accounting:

@@ -48,9 +48,14 @@ class SpendFeed:
         """Wait for what was published before the start; False: it takes too long."""
         return await self._topic.read()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether `view` holds all that was published before the start."""
+        return self._topic.is_read
+
     def usage(self) -> Mapping[str, Any] | None:
         """Describe today and this month; None before the first full read."""
-        return usage_report(self.view, self._clock.now()) if self._topic.is_read else None
+        return usage_report(self.view, self._clock.now()) if self.is_read else None
 
     def _take(self, record: PlacedRecord) -> None:
         read = read_account(record.key, record.value)

@@ -14,9 +14,12 @@ from llm_worker.adapters.kafka.codec import KafkaCodec
 from llm_worker.adapters.kafka.inflight import InFlight
 from llm_worker.adapters.kafka.options import consumer_options
 from llm_worker.adapters.kafka.reply_topics import KafkaReplyTopics
+from llm_worker.adapters.kafka.server import Site
 from llm_worker.adapters.kafka.state import WorkerState
-from llm_worker.adapters.web.health import health_routes
-from llm_worker.adapters.web.usage import usage_routes
+from llm_worker.adapters.web.bodies import MAX_BODY_BYTES
+from llm_worker.adapters.web.guard import is_loopback
+from llm_worker.adapters.web.page import page_routes
+from llm_worker.adapters.web.site import furnish
 from llm_worker.application.backpressure import Backpressure
 from llm_worker.application.pipeline import Pipeline
 from llm_worker.application.publishing import Publishing
@@ -24,27 +27,29 @@ from llm_worker.bootstrap.budget import build_budget
 from llm_worker.bootstrap.cache_checks import cache_faults
 from llm_worker.bootstrap.connection import kafka_options
 from llm_worker.bootstrap.orchestrator import build_orchestrator, probing
-from llm_worker.bootstrap.probe import WorkerProbe, left_out_providers
+from llm_worker.bootstrap.overview import Overview
+from llm_worker.bootstrap.probe import WorkerProbe
 from llm_worker.bootstrap.process import persistently, run_app
 from llm_worker.bootstrap.routing import provider_warnings, routing_faults
+from llm_worker.bootstrap.runtime_changes import apply_settings, window_of
+from llm_worker.bootstrap.site import build_comparing, listen, worker_operations
 from llm_worker.bootstrap.spending import share_of
 from llm_worker.bootstrap.worker_parts import build_parts
 from llm_worker.contracts.vocabulary import Lane, TopicName
 from llm_worker.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from aiohttp.web import RouteDef
+    from aiohttp.web import Application
 
+    from llm_worker.adapters.cache.budget import HardBudget
     from llm_worker.application.orchestrator import Orchestrator
+    from llm_worker.application.ports import ReplyTopics
+    from llm_worker.bootstrap.comparing import Comparing
     from llm_worker.bootstrap.worker_parts import WorkerParts
     from llm_worker.settings import Settings
 
-WINDOW_PER_SLOT = 10
-"""Unacked deliveries per running call: room for those that wait, and for those behind them."""
-WINDOW_AT_MOST = 4_000
-"""Unacked deliveries whatever the number of calls: one that waits takes about 23 kB."""
 _log = structlog.get_logger(__name__)
 
 
@@ -72,20 +77,27 @@ def build_worker(settings: Settings) -> DeliveryApp:
     app = _app(
         settings,
         drain=lambda is_last: in_flight.drain(settings.drain_s, is_last=is_last),
-        closing=lambda: parts.aclose(budget),
-        routes=lambda: (*health_routes(probe), *usage_routes(parts.spending.feed.usage)),
+        closing=lambda: _close(parts, budget, comparing),
+        furnish=lambda application: furnish(
+            application,
+            worker_operations(settings, parts, probe, orchestrator, comparing, overview.state),
+            pages=page_routes(),
+            is_local=is_loopback(settings.web.host),
+            on_fault=partial(parts.telemetry.faulted, None),
+        ),
     )
+    reply_topics = _reply_topics(settings, parts)
+    comparing = build_comparing(settings, parts, reply_topics)
     budget = build_budget(settings, parts, share=lambda: share_of(app, parts.topics))
     orchestrator = build_orchestrator(settings, app, parts, budget)
     in_flight = InFlight(
-        work=_pipeline(settings, parts, orchestrator),
+        work=_pipeline(settings, parts, orchestrator, reply_topics),
         acks=app,
-        window=max(
-            settings.max_in_flight, min(settings.max_in_flight * WINDOW_PER_SLOT, WINDOW_AT_MOST)
-        ),
+        window=window_of(settings),
         clock=parts.clock,
         telemetry=parts.telemetry,
     )
+    _follow_settings(settings, parts, orchestrator, in_flight)
     backpressure = Backpressure(
         board=orchestrator.board, patience_s=settings.request_deadline_s / 2, clock=parts.clock
     )
@@ -96,24 +108,35 @@ def build_worker(settings: Settings) -> DeliveryApp:
         parts=parts,
         board=orchestrator.board,
         budget=budget,
-        left_out=left_out_providers(settings),
         environment=settings.environment,
     )
+    overview = Overview(settings, probe)
     consume_lanes(
         app, topics=parts.topics, in_flight=in_flight, may_pull=_may_pull(parts, backpressure)
     )
     app.on_partitions_assigned.connect(in_flight.reopen)
-    followers = (partial(persistently, app, follow) for follow in parts.spending.followed)
-    for task in (
-        state.watch,
-        parts.memory.keep_present,
-        *followers,
-        *_probing(settings, app, orchestrator),
-    ):
-        app.task(task)
+    beside = (state.watch, *overview.tasks(), *_probing(settings, app, orchestrator))
+    _run_beside(app, parts, beside)
     for words in provider_warnings(settings):
         _log.warning("provider_left_out", why=words)
     return app
+
+
+def _run_beside(
+    app: DeliveryApp, parts: WorkerParts, tasks: Iterable[Callable[[], Awaitable[None]]]
+) -> None:
+    """Run tasks for as long as the app, and follow what other processes publish."""
+    followers = (partial(persistently, app, follow) for follow in parts.spending.followed)
+    for task in (parts.memory.keep_present, *followers, *tasks):
+        app.task(task)
+
+
+def _follow_settings(
+    settings: Settings, parts: WorkerParts, orchestrator: Orchestrator, in_flight: InFlight
+) -> None:
+    apply = partial(apply_settings, parts=parts, orchestrator=orchestrator, in_flight=in_flight)
+    apply(settings)
+    parts.spending.runtime.on_change = apply
 
 
 def _probing(
@@ -128,7 +151,7 @@ def _app(
     *,
     drain: Callable[[bool], Awaitable[None]],
     closing: Callable[[], Awaitable[None]],
-    routes: Callable[[], Sequence[RouteDef]],
+    furnish: Callable[[Application], None],
 ) -> DeliveryApp:
     return DeliveryApp(
         settings.kafka.group,
@@ -139,10 +162,19 @@ def _app(
         ),
         drain=drain,
         closing=closing,
-        routes=routes,
-        web_bind=settings.web.host,
-        web_port=settings.web.port,
+        site=Site(
+            listener=listen(
+                settings, settings.web.port, setting="LLM_WORKER_WEB__PORT (--web-port)"
+            ),
+            furnish=furnish,
+        ),
+        web_application_options={"client_max_size": MAX_BODY_BYTES},
     )
+
+
+async def _close(parts: WorkerParts, budget: HardBudget, comparing: Comparing) -> None:
+    await comparing.aclose()
+    await parts.aclose(budget)
 
 
 def _may_pull(parts: WorkerParts, backpressure: Backpressure) -> Callable[[Lane], Awaitable[None]]:
@@ -174,12 +206,23 @@ def _state(
     )
 
 
-def _pipeline(settings: Settings, parts: WorkerParts, orchestrator: Orchestrator) -> Pipeline:
+def _reply_topics(settings: Settings, parts: WorkerParts) -> KafkaReplyTopics:
+    default_reply_topic = parts.topics.on_broker(TopicName.COMPARISON_RESULT)
+    return KafkaReplyTopics(
+        patterns=settings.callback_patterns,
+        forbidden=parts.topics.names_on_broker().keys() - {default_reply_topic},
+        list_topics=parts.producers.topics,
+        clock=parts.clock,
+    )
+
+
+def _pipeline(
+    settings: Settings, parts: WorkerParts, orchestrator: Orchestrator, reply_topics: ReplyTopics
+) -> Pipeline:
     topics, clock, telemetry = parts.topics, parts.clock, parts.telemetry
-    default_reply_topic = topics.on_broker(TopicName.COMPARISON_RESULT)
     codec = KafkaCodec(
         topics=topics,
-        first_target=orchestrator.routes.first_target(),
+        first_target=lambda: orchestrator.routes.first_target(),  # noqa: PLW0108 - the routes change
         clock=clock,
         longest_s=settings.request_deadline_s,
     )
@@ -187,13 +230,11 @@ def _pipeline(settings: Settings, parts: WorkerParts, orchestrator: Orchestrator
         codec=codec,
         orchestrator=orchestrator,
         outcomes=parts.memory.outcomes,
-        publishing=Publishing(codec=codec, publisher=parts.publisher, telemetry=telemetry),
-        reply_topics=KafkaReplyTopics(
-            patterns=settings.callback_patterns,
-            forbidden=topics.names_on_broker().keys() - {default_reply_topic},
-            list_topics=parts.producers.topics,
-            clock=clock,
+        publishing=Publishing(
+            codec=codec, publisher=parts.publisher, telemetry=telemetry, tracing=parts.tracing
         ),
+        reply_topics=reply_topics,
         clock=clock,
         telemetry=telemetry,
+        tracing=parts.tracing,
     )

@@ -71,6 +71,11 @@ class ComparisonClient:
         self._outstanding = Outstanding()
         self._open = AsyncExitStack()
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether results still arrive; when they do not, a new client is needed."""
+        return self._outstanding.is_open
+
     async def compare(
         self,
         request: LLMComparisonRequestV1,

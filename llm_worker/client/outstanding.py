@@ -31,6 +31,11 @@ class Outstanding:
     def __len__(self) -> int:
         return sum(map(len, self._inboxes.values()))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether results still come."""
+        return self._ended_by is None
+
     def add(self, submission: Submission, inbox: Inbox) -> None:
         """Wait for a result.
 

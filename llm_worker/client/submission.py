@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import orjson
 from pydantic import ValidationError
 
 from llm_worker.client.errors import UnreadableResultError
@@ -15,6 +16,7 @@ from llm_worker.contracts.result import LLMComparisonResultV1
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from llm_worker.contracts.topics import TopicCatalog
@@ -29,12 +31,14 @@ class Submission:
 
     The same `event_id` with the same request is one and the same request to the worker, however
     often it is sent. Without a `correlation_id`, here or in the request, the event id serves.
+    `trace` is the W3C trace context, `traceparent` and `tracestate`, of whoever asks.
     """
 
     request: LLMComparisonRequestV1
     event_id: UUID = field(default_factory=uuid4)
     correlation_id: UUID | None = None
     lane: Lane = Lane.NORMAL
+    trace: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> bytes:
@@ -72,13 +76,17 @@ def render(
         correlation_id=submission.joined_by,
         data_schema_uri=None,
         data=submission.request,
-        metadata=None,
+        metadata=dict(submission.trace) or None,
     )
     return RequestRecord(
         topic=topics.on_broker(name),
         key=submission.key,
         value=envelope.__pydantic_serializer__.to_json(envelope),
-        headers=[("correlation_id", submission.key), ("event_type", event_type.encode())],
+        headers=[
+            ("correlation_id", submission.key),
+            ("event_type", event_type.encode()),
+            *((name, value.encode()) for name, value in submission.trace.items()),
+        ],
     )
 
 
@@ -89,10 +97,12 @@ def read_result(value: bytes | None) -> LLMComparisonResultV1:
         UnreadableResultError: It is not one.
     """
     try:
-        return _ResultEnvelope.model_validate_json(value or b"").data
+        # Not model_validate_json: it reads fewer levels than the worker writes.
+        return _ResultEnvelope.model_validate(orjson.loads(value or b"")).data
+    except orjson.JSONDecodeError:
+        faults = "not JSON"
     except ValidationError as error:
-        fields = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
-        raise UnreadableResultError(
-            f"a result cannot be read ({', '.join(fields) or 'not JSON'}): "
-            "use a client as new as the worker"
-        ) from None
+        faults = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
+    raise UnreadableResultError(
+        f"a result cannot be read ({faults}): use a client as new as the worker"
+    )

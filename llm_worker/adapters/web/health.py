@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiohttp import web
 
 from llm_worker.adapters.web.answers import json_answer
+from llm_worker.adapters.web.operations import reading
+from llm_worker.contracts.http import HealthAnswer, LiveAnswer, ReadyAnswer
 from llm_worker.domain.health import HealthStatus
 
 if TYPE_CHECKING:
+    from llm_worker.adapters.web.operations import Operation
     from llm_worker.domain.health import Health
 
 _PROMETHEUS_TEXT = "text/plain; version=1.0.0; charset=utf-8"
@@ -27,8 +30,8 @@ class HealthProbe(Protocol):
         """Render all metrics in Prometheus' text format 1.0.0."""
 
 
-def health_routes(probe: HealthProbe) -> list[web.RouteDef]:
-    """Routes for an aiohttp application.
+def health_operations(probe: HealthProbe) -> list[Operation]:
+    """Liveness, readiness, health and metrics.
 
     /livez answers 200 as long as the event loop turns, whatever else is wrong. /readyz answers
     503 with the reasons in words while no work should be given, /healthz while unhealthy.
@@ -55,11 +58,14 @@ def health_routes(probe: HealthProbe) -> list[web.RouteDef]:
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=probe.metrics(), headers={"Content-Type": _PROMETHEUS_TEXT})
 
+    in_full = {200: HealthAnswer, 503: HealthAnswer}
     return [
-        web.get("/livez", livez),
-        web.get("/readyz", readyz),
-        web.get("/healthz", healthz),
-        web.get("/metrics", metrics),
+        reading("/livez", livez, "Whether the event loop turns", {200: LiveAnswer}),
+        reading(
+            "/readyz", readyz, "Whether work may be given", {200: ReadyAnswer, 503: ReadyAnswer}
+        ),
+        reading("/healthz", healthz, "How the process is; 503 while unhealthy", in_full),
+        reading("/metrics", metrics, "All metrics, as Prometheus' text", {200: "text/plain"}),
     ]
 
 

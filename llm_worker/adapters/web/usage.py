@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
-
-from llm_worker.adapters.web.answers import json_answer
+from llm_worker.adapters.web.answers import json_answer, unavailable
+from llm_worker.adapters.web.operations import Operation
+from llm_worker.contracts.http import UsageAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aiohttp import web
 
-def usage_routes(report: Callable[[], Mapping[str, Any] | None]) -> list[web.RouteDef]:
-    """Routes for an aiohttp application; 503 while the totals have not been read."""
+
+def usage_operations(report: Callable[[], Mapping[str, Any] | None]) -> list[Operation]:
+    """Give what `report` knows; 503 while the totals have not been read."""
 
     async def usage(_request: web.Request) -> web.Response:
         body = report()
         if body is None:
-            return json_answer(503, {"error": "the totals are being read; ask again in a moment"})
-        return json_answer(200, body)
+            raise unavailable("the totals are being read; ask again in a moment", retry_after_s=1)
+        return json_answer(HTTPStatus.OK, body)
 
-    return [web.get("/api/v1/usage", usage)]
+    return [
+        Operation(
+            method="GET",
+            path="/api/v1/usage",
+            handle=usage,
+            summary="What all workers have spent today and this month, in UTC",
+            answers={200: UsageAnswer},
+            faults=(503,),
+        )
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -12,6 +13,7 @@ from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import Lane
+from tests.support.site import verdict_for
 
 ONE = UUID("00000000-0000-4000-8000-000000000001")
 TWO = UUID("00000000-0000-4000-8000-000000000002")
@@ -49,6 +51,16 @@ def test_record_lies_on_its_lanes_topic_with_key_and_headers(lane: Lane, name: s
     ]
 
 
+def test_trace_context_stands_in_headers_and_envelope() -> None:
+    trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "tracestate": "vendor=1"}
+    submission = Submission(request=REQUEST, event_id=ONE, trace=trace)
+
+    record = render(submission, TOPICS, source_service="cj", now=NOW)
+
+    assert orjson.loads(record.value)["metadata"] == trace
+    assert record.headers[2:] == [(name, value.encode()) for name, value in trace.items()]
+
+
 def test_value_is_the_whole_envelope_in_utf_8() -> None:
     submission = Submission(request=REQUEST, event_id=ONE, correlation_id=TWO)
 
@@ -65,6 +77,23 @@ def test_value_is_the_whole_envelope_in_utf_8() -> None:
         correlation_id=TWO,
         data=REQUEST,
     )
+
+
+def test_result_is_read_however_deep_the_metadata_is_nested_that_the_worker_takes() -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(240):
+        nested = {"n": nested}
+    result = verdict_for(REQUEST, ONE, request_metadata=nested)
+    envelope = {
+        "event_id": str(TWO),
+        "event_type": "huleedu.llm_provider.comparison_result.v1",
+        "event_timestamp": NOW,
+        "source_service": "llm-worker",
+        "correlation_id": str(ONE),
+        "data": result.model_dump(mode="python"),
+    }
+
+    assert read_result(orjson.dumps(envelope)) == result
 
 
 @pytest.mark.parametrize("value", [None, b"", b"\xff", b"{}", b'{"data": {"winner": "a secret"}}'])

@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from llm_worker.adapters.web.health import health_routes
+from llm_worker.adapters.web.health import health_operations
+from llm_worker.adapters.web.operations import routes_of
 from llm_worker.domain.health import Facts, Health, KafkaFacts, ProviderFacts, judge
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def worker() -> _Worker:
 @pytest.fixture
 async def client(worker: _Worker) -> AsyncIterator[_Client]:
     application = web.Application()
-    application.add_routes(health_routes(worker))
+    application.add_routes(routes_of(health_operations(worker)))
     async with TestClient(TestServer(application)) as client:
         yield client
 
