@@ -25,9 +25,11 @@ from benchmarks.parts.growth import GrowthPlan, measure_growth
 from benchmarks.parts.http import HttpPlan, measure_http
 from benchmarks.parts.memory import MemoryPlan, measure_memory
 from benchmarks.parts.orchestrator import OrchestratorPlan, measure_orchestrator
+from benchmarks.parts.page import PagePlan, measure_page
 from benchmarks.parts.pricing import PricingPlan, measure_pricing
 from benchmarks.parts.redis_faults import FaultPlan, measure_faults
 from benchmarks.parts.startup import measure_startup
+from benchmarks.parts.telemetry import TelemetryPlan, measure_telemetry
 from benchmarks.profiling import PROFILES
 from benchmarks.report import machine, put_into, render
 from benchmarks.subject import watch_from_the_side
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("cpu", "http", "adapters", "orchestrator", "cache", "cache-trips", "redis-faults"),
-    *("pricing", "accountant", "budget", "memory", "startup", "growth"),
+    *("pricing", "accountant", "budget", "telemetry", "memory", "page", "startup", "growth"),
 )
 
 
@@ -99,6 +101,8 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
     budget = BudgetPlan(
         rounds=rounds, comparisons=1_500 if quick else 3_000, counted=50 if quick else 200
     )
+    page = PagePlan(slots=2_000, asked=10 if quick else 60)
+    telemetry = TelemetryPlan(rounds=rounds, comparisons=1_500 if quick else 3_000)
     memory = MemoryPlan(slots=2_000, seconds=15 if quick else 60)
     growth = GrowthPlan(
         rounds=rounds,
@@ -117,6 +121,8 @@ def _parts(bench: Bench, asked: argparse.Namespace) -> dict[str, Callable[[], Aw
         "pricing": lambda: measure_pricing(bench, pricing, _tell),
         "accountant": lambda: measure_accountant(bench, accountant, _tell),
         "budget": lambda: measure_budget(bench, budget, _tell),
+        "page": lambda: measure_page(bench, page, _tell),
+        "telemetry": lambda: measure_telemetry(bench, telemetry, _tell),
         "memory": lambda: measure_memory(bench, memory, _tell),
         "startup": lambda: measure_startup(bench, max(rounds, 3), _tell),
         "growth": lambda: measure_growth(bench, growth, _tell),
