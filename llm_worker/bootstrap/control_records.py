@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.events import LLMControlV1
+from llm_worker.contracts.faults import fields_at_fault
 from llm_worker.settings import SettingsError, require_runtime
 
 _Change = EventEnvelope[LLMControlV1]
@@ -27,9 +28,8 @@ def change_in(name: str, value: bytes) -> LLMControlV1:
     try:
         change = _Change.model_validate_json(value).data
     except ValidationError as error:
-        faults = sorted({".".join(map(str, fault["loc"])) for fault in error.errors()})
         raise SettingsError(
-            f"{name} has a record that cannot be read ({', '.join(faults) or 'no JSON'}): "
+            f"{name} has a record that cannot be read ({fields_at_fault(error) or 'no JSON'}): "
             f"set it again with `llm-worker config set`"
         ) from None
     if change.setting != name:

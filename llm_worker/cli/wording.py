@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from llm_worker.contracts.faults import faults_in_words
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -15,9 +17,7 @@ if TYPE_CHECKING:
 
 def first_fault(error: ValidationError) -> str:
     """Name the first field at fault of a line, and what is wrong with it; never its value."""
-    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(map(str, fault["loc"])) or "the line"
-    return f"{field}: {fault['msg'].removeprefix('Value error, ')}"
+    return faults_in_words(error, whole="the line", at_most=1)
 
 
 @dataclass(slots=True, kw_only=True)

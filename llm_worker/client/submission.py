@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from llm_worker.client.errors import UnreadableResultError
 from llm_worker.contracts.envelope import EventEnvelope
+from llm_worker.contracts.faults import fields_at_fault
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.result import LLMComparisonResultV1
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
@@ -102,7 +103,7 @@ def read_result(value: bytes | None) -> LLMComparisonResultV1:
     except orjson.JSONDecodeError:
         faults = "not JSON"
     except ValidationError as error:
-        faults = ", ".join(sorted({".".join(map(str, fault["loc"])) for fault in error.errors()}))
+        faults = fields_at_fault(error)
     raise UnreadableResultError(
         f"a result cannot be read ({faults}): use a client as new as the worker"
     )

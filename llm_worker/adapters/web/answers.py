@@ -16,7 +16,6 @@ from llm_worker.contracts.vocabulary import ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-    from uuid import UUID
 
 
 class RequestError(Exception):
@@ -28,17 +27,11 @@ class RequestError(Exception):
         error_type: ErrorCode,
         message: str,
         *,
-        correlation_id: UUID | None = None,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.answer = ErrorAnswer(
-            error=message,
-            error_type=error_type,
-            correlation_id=correlation_id,
-            retry_after=retry_after_s,
-        )
+        self.answer = ErrorAnswer(error=message, error_type=error_type, retry_after=retry_after_s)
 
     def add_words(self, words: str) -> None:
         """Say one thing more."""

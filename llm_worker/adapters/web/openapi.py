@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic.json_schema import models_json_schema
 
 from llm_worker.adapters.web.answers import json_answer
-from llm_worker.adapters.web.operations import Key, Operation
+from llm_worker.adapters.web.operations import Key, reading
 from llm_worker.contracts.http import ErrorAnswer
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from aiohttp import web
     from pydantic import BaseModel
     from pydantic.json_schema import JsonSchemaMode
+
+    from llm_worker.adapters.web.operations import Operation
 
     Refs = Mapping[tuple[Any, JsonSchemaMode], dict[str, Any]]
 
@@ -33,13 +35,7 @@ def openapi_operation(operations: Sequence[Operation], version: str) -> Operatio
     async def openapi(_request: web.Request) -> web.Response:
         return json_answer(HTTPStatus.OK, document)
 
-    own = Operation(
-        method="GET",
-        path="/api/openapi.json",
-        handle=openapi,
-        summary="This document",
-        answers={200: _JSON},
-    )
+    own = reading("/api/openapi.json", openapi, "This document", {200: _JSON})
     document = openapi_document((*operations, own), version)
     return own
 

@@ -45,10 +45,17 @@ class Operation:
 
 
 def reading(
-    path: str, handle: Handler, summary: str, answers: Mapping[int, type[BaseModel] | str]
+    path: str,
+    handle: Handler,
+    summary: str,
+    answers: Mapping[int, type[BaseModel] | str],
+    *,
+    faults: tuple[int, ...] = (),
 ) -> Operation:
     """Make an operation that anybody may ask for, and that changes nothing."""
-    return Operation(method="GET", path=path, handle=handle, summary=summary, answers=answers)
+    return Operation(
+        method="GET", path=path, handle=handle, summary=summary, answers=answers, faults=faults
+    )
 
 
 def routes_of(operations: Iterable[Operation]) -> list[web.RouteDef]:

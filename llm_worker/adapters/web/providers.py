@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
 from llm_worker.adapters.web.answers import json_answer, not_found
-from llm_worker.adapters.web.operations import Key, Operation
+from llm_worker.adapters.web.operations import Key, Operation, reading
 from llm_worker.contracts.http import ProvidersAnswer, ProviderTestAnswer
 from llm_worker.contracts.vocabulary import ProviderName
 
@@ -49,12 +49,11 @@ def provider_operations(providers: Providers, guard: Guard) -> list[Operation]:
         return json_answer(HTTPStatus.OK, await providers.try_out(provider_in(request)))
 
     return [
-        Operation(
-            method="GET",
-            path="/api/v1/providers",
-            handle=list_providers,
-            summary="Every provider, as this worker sees it",
-            answers={200: ProvidersAnswer},
+        reading(
+            "/api/v1/providers",
+            list_providers,
+            "Every provider, as this worker sees it",
+            {200: ProvidersAnswer},
         ),
         Operation(
             method="POST",

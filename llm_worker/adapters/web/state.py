@@ -6,13 +6,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from llm_worker.adapters.web.answers import json_answer
-from llm_worker.adapters.web.operations import Operation
+from llm_worker.adapters.web.operations import reading
 from llm_worker.contracts.state import StateV1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp import web
+
+    from llm_worker.adapters.web.operations import Operation
 
 
 def state_operations(state: Callable[[], StateV1]) -> list[Operation]:
@@ -21,12 +23,5 @@ def state_operations(state: Callable[[], StateV1]) -> list[Operation]:
     async def get_state(_request: web.Request) -> web.Response:
         return json_answer(HTTPStatus.OK, state())
 
-    return [
-        Operation(
-            method="GET",
-            path="/api/v1/state",
-            handle=get_state,
-            summary="All that the health page shows",
-            answers={200: StateV1},
-        )
-    ]
+    words = "All that the health page shows"
+    return [reading("/api/v1/state", get_state, words, {200: StateV1})]

@@ -6,13 +6,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from llm_worker.adapters.web.answers import json_answer, unavailable
-from llm_worker.adapters.web.operations import Operation
+from llm_worker.adapters.web.operations import reading
 from llm_worker.contracts.http import UsageAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aiohttp import web
+
+    from llm_worker.adapters.web.operations import Operation
 
 
 def usage_operations(report: Callable[[], Mapping[str, Any] | None]) -> list[Operation]:
@@ -24,13 +26,5 @@ def usage_operations(report: Callable[[], Mapping[str, Any] | None]) -> list[Ope
             raise unavailable("the totals are being read; ask again in a moment", retry_after_s=1)
         return json_answer(HTTPStatus.OK, body)
 
-    return [
-        Operation(
-            method="GET",
-            path="/api/v1/usage",
-            handle=usage,
-            summary="What all workers have spent today and this month, in UTC",
-            answers={200: UsageAnswer},
-            faults=(503,),
-        )
-    ]
+    words = "What all workers have spent today and this month, in UTC"
+    return [reading("/api/v1/usage", usage, words, {200: UsageAnswer}, faults=(503,))]

@@ -7,23 +7,10 @@ import pytest
 from tests.support.site import ADMIN_KEY, FakeSite
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.support.site import Client
 
 _KEY = {"X-API-Key": ADMIN_KEY}
 _CONFIG = "/api/v1/admin/config"
-
-
-@pytest.fixture
-def site() -> FakeSite:
-    return FakeSite()
-
-
-@pytest.fixture
-async def client(site: FakeSite) -> AsyncIterator[Client]:
-    async with site.client() as client:
-        yield client
 
 
 async def _ask(client: Client, method: str, path: str, **options: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON

@@ -4,66 +4,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from llm_worker.adapters.web.health import health_operations
-from llm_worker.adapters.web.operations import routes_of
-from llm_worker.domain.health import Facts, Health, KafkaFacts, ProviderFacts, judge
+from tests.support.site import WELL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from typing import TypeAlias
+    from llm_worker.domain.health import Facts
+    from tests.support.site import Client, FakeProbe, FakeSite
 
-    _Client: TypeAlias = TestClient[web.Request, web.Application]
-
-_WELL = Facts(
-    version="1.2.3",
-    environment="test",
-    loop_lag_s=0.01,
-    kafka=KafkaFacts(
-        assigned_partitions=12,
-        rebalancing=False,
-        draining=False,
-        publisher_available=True,
-        last_broker_contact_age_s=1.0,
-        oldest_delivery_overdue_s=0.0,
-    ),
-    providers={
-        "mock": ProviderFacts(enabled=True, configured=True, circuit_breaker_state="closed")
-    },
-)
-_SLOW = replace(_WELL, loop_lag_s=2.0)
-_STOPPING = replace(_WELL, kafka=replace(_WELL.kafka, draining=True))
-_CUT_OFF = replace(_WELL, kafka=replace(_WELL.kafka, last_broker_contact_age_s=99.0))
-
-
-class _Worker:
-    def __init__(self) -> None:
-        self.facts = _WELL
-
-    def health(self) -> Health:
-        return judge(self.facts)
-
-    def metrics(self) -> bytes:
-        return b"llm_worker_x 1.0\n"
+_SLOW = replace(WELL, loop_lag_s=2.0)
+_STOPPING = replace(WELL, kafka=replace(WELL.kafka, draining=True))
+_CUT_OFF = replace(WELL, kafka=replace(WELL.kafka, last_broker_contact_age_s=99.0))
 
 
 @pytest.fixture
-def worker() -> _Worker:
-    return _Worker()
-
-
-@pytest.fixture
-async def client(worker: _Worker) -> AsyncIterator[_Client]:
-    application = web.Application()
-    application.add_routes(routes_of(health_operations(worker)))
-    async with TestClient(TestServer(application)) as client:
-        yield client
+def worker(site: FakeSite) -> FakeProbe:
+    return site.probe
 
 
 async def test_livez_is_200_with_the_lag_whatever_is_wrong(
-    client: _Client, worker: _Worker
+    client: Client, worker: FakeProbe
 ) -> None:
     worker.facts = replace(_CUT_OFF, loop_lag_s=3.5)
     answer = await client.get("/livez")
@@ -71,20 +30,20 @@ async def test_livez_is_200_with_the_lag_whatever_is_wrong(
     assert await answer.json() == {"status": "alive", "event_loop_lag_s": 3.5}
 
 
-async def test_readyz_is_200_when_work_may_come(client: _Client) -> None:
+async def test_readyz_is_200_when_work_may_come(client: Client) -> None:
     answer = await client.get("/readyz")
     assert answer.status == 200
     assert await answer.json() == {"ready": True, "reasons": []}
 
 
-async def test_readyz_is_503_with_the_reasons(client: _Client, worker: _Worker) -> None:
+async def test_readyz_is_503_with_the_reasons(client: Client, worker: FakeProbe) -> None:
     worker.facts = _STOPPING
     answer = await client.get("/readyz")
     assert answer.status == 503
     assert await answer.json() == {"ready": False, "reasons": ["draining: the process is stopping"]}
 
 
-async def test_healthz_tells_all_that_the_contract_names(client: _Client) -> None:
+async def test_healthz_tells_all_that_the_contract_names(client: Client) -> None:
     answer = await client.get("/healthz")
     assert answer.status == 200
     assert answer.content_type == "application/json"
@@ -122,7 +81,7 @@ async def test_healthz_tells_all_that_the_contract_names(client: _Client) -> Non
     [(_SLOW, 200, "degraded"), (_CUT_OFF, 503, "unhealthy"), (_STOPPING, 200, "healthy")],
 )
 async def test_healthz_is_503_only_while_unhealthy(
-    client: _Client, worker: _Worker, facts: Facts, code: int, status: str
+    client: Client, worker: FakeProbe, facts: Facts, code: int, status: str
 ) -> None:
     worker.facts = facts
     answer = await client.get("/healthz")
@@ -132,7 +91,7 @@ async def test_healthz_is_503_only_while_unhealthy(
     assert bool(body["warnings"]) == (status != "healthy")
 
 
-async def test_metrics_come_as_the_worker_renders_them(client: _Client) -> None:
+async def test_metrics_come_as_the_worker_renders_them(client: Client) -> None:
     answer = await client.get("/metrics")
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/plain; version=1.0.0; charset=utf-8"

@@ -11,22 +11,9 @@ from llm_worker.adapters.web.bodies import MAX_BODY_BYTES
 from tests.support.site import ADMIN_KEY, FakeSite
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.support.site import Client
 
 _COMPARISON = "/api/v1/comparison"
-
-
-@pytest.fixture
-def site() -> FakeSite:
-    return FakeSite()
-
-
-@pytest.fixture
-async def client(site: FakeSite) -> AsyncIterator[Client]:
-    async with site.client() as client:
-        yield client
 
 
 def _every_route() -> list[tuple[str, str]]:
