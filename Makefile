@@ -3,8 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Exists once the virtual environment has everything that the lock file names.
+# Exist once the virtual environment has what runs the demo, and what the tests need beside it.
+RUNS := $(VENV)/.runs
 INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -14,24 +16,29 @@ MAKEFLAGS += --no-print-directory
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(INSTALLED) ## Make .venv from the lock file
+venv: $(INSTALLED) ## Make .venv with everything that tests and docs need, from the lock files
 	@:
 
-$(INSTALLED): requirements-dev.lock pyproject.toml
+$(RUNS): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) has no venv: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
-	@echo "installing into $(VENV), the first time about 300 MB"
+	@echo "installing into $(VENV)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(INSTALLED): requirements-test.lock $(RUNS)
+	@echo "installing what the tests need" >&2
+	@$(PIP) --require-hashes -r requirements-test.lock
 	@touch $@
 
 # In a terminal, a job of its own (-m): or Ctrl-C would also hit make, which then cannot end with 0.
 demo: ## Rank twelve essays on an embedded Kafka; ends by itself
-	@if [ -t 0 ]; then bash -mc '$(MAKE) venv && $(BIN)/llm-worker demo || test $$? -eq 130'; \
-	else $(MAKE) venv && $(BIN)/llm-worker demo; fi
+	@if [ -t 0 ]; then bash -mc '$(MAKE) $(RUNS) && $(BIN)/llm-worker demo || test $$? -eq 130'; \
+	else $(MAKE) $(RUNS) && $(BIN)/llm-worker demo; fi
 
 check: $(INSTALLED) ## Format, lint, types, import contracts, schemas, unit tests: before each commit
 	@$(MAKE) -j 2 --keep-going --output-sync=target \
@@ -64,8 +71,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 lock: $(INSTALLED) ## Lock the dependencies of pyproject.toml again
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(COMPILE) --extra dev --extra test --output-file requirements-dev.lock
-	$(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) --all-extras --output-file requirements-test.lock
+	$(COMPILE) --constraint requirements-test.lock --extra dev --extra build --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-test.lock --output-file requirements.lock
 
 clean: ## Remove everything that make has made
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
