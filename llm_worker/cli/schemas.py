@@ -1,4 +1,4 @@
-"""`llm-worker schemas`: the events' JSON Schemas, generated and checked."""
+"""`llm-worker schemas`: the JSON Schemas and the AsyncAPI document, generated and checked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from llm_worker.cli.app import FAILED, err
+from llm_worker.contracts import asyncapi
 from llm_worker.contracts import schemas as contracts
 from llm_worker.contracts.topics import shipped
 
@@ -24,19 +25,20 @@ def schemas() -> None:
     metavar="[DIR]",
 )
 def export(directory: Path) -> None:
-    """Write the schema of every event into DIR (default: schemas) and print the files."""
-    for file in contracts.export(directory):
+    """Write every event's schema and asyncapi.yaml into DIR (default: schemas); print the files."""
+    for file in [*contracts.export(directory), asyncapi.export(directory)]:
         click.echo(file)
 
 
 @schemas.command()
 def check() -> None:
-    """Check the shipped schemas; exits 1 if one is stale or a change breaks somebody.
+    """Check the shipped schemas and asyncapi.yaml; exits 1 if one is stale or breaks somebody.
 
     Stale: it is not what the models generate. Breaking: compared with the released schemas, a
     producer or a consumer in the field would fail; that belongs into a new version of the event.
     """
-    findings = contracts.check(shipped("schemas"))
+    directory = shipped("schemas")
+    findings = contracts.check(directory) + asyncapi.stale(directory)
     for finding in findings:
         click.echo(finding)
     if findings:

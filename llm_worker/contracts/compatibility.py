@@ -49,6 +49,9 @@ _NARROWS = frozenset({Direction.CONSUMED, Direction.BOTH})
 _WIDENS = frozenset({Direction.PRODUCED, Direction.BOTH})
 _ALWAYS = _NARROWS | _WIDENS
 
+UNIT = "x-unit"
+"""Keyword of ours: what a number counts."""
+
 _TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
 _LOWER_BOUNDS = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
 _UPPER_BOUNDS = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
@@ -121,6 +124,8 @@ def _keyword_changes(path: str, old: Schema, new: Schema) -> Iterator[_Change]:
             yield from _changes(inner, _subschema(old, keyword), _subschema(new, keyword))
             continue
         before, after = old.get(keyword), new.get(keyword)
+        if keyword == UNIT and None in (before, after):
+            continue  # the same number, told better or worse; another unit is another number
         if before != after:
             words = f"{_named(path)}: {keyword} {_shown(before)} -> {_shown(after)}"
             yield _Change(words, _effect(keyword, before, after))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -20,6 +26,22 @@ def _in_utc(moment: datetime) -> datetime:
 
 UtcDatetime = Annotated[datetime, AfterValidator(_in_utc)]
 """A moment in UTC; a time without an offset is taken as UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Marks a number with what it counts; its JSON Schema says so as `x-unit`."""
+
+    name: str
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(core_schema) | {"x-unit": self.name}
+
+
+Milliseconds = Annotated[int, Unit("ms")]
+Tokens = Annotated[int, Unit("tokens")]
 
 
 class WireModel(BaseModel):

@@ -23,6 +23,11 @@ class ErrorAnswer(WireModel):
     retry_after: float | None = Field(
         default=None, description="Seconds; null: unknown, or repeating does not help."
     )
+    is_final: bool = Field(
+        default=False,
+        description="The request has failed, and with the same Idempotency-Key this stays the "
+        "answer.",
+    )
 
 
 class LiveAnswer(WireModel):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 
-from llm_worker.contracts.envelope import UtcDatetime, WireModel
+from llm_worker.contracts.envelope import Unit, UtcDatetime, WireModel
 from llm_worker.contracts.vocabulary import ProviderName
 
 
@@ -40,15 +40,30 @@ class CacheMode(StrEnum):
 class LLMConfigOverrides(WireModel):
     """What this request wants otherwise than the worker's defaults."""
 
-    provider_override: ProviderName | None = Field(default=None, description="Pin the provider.")
-    model_override: str | None = Field(
-        default=None, min_length=1, max_length=256, description="Pin the model."
+    provider_override: ProviderName | None = Field(
+        default=None, description="Ask this provider and no other."
     )
-    temperature_override: float | None = Field(default=None, ge=0, le=2)
-    system_prompt_override: str | None = Field(default=None, description="Replaces the default.")
-    max_tokens_override: int | None = Field(default=None, gt=0, description="Of the answer.")
-    reasoning_effort: ReasoningEffort | None = None
-    output_verbosity: OutputVerbosity | None = None
+    model_override: str | None = Field(
+        default=None, min_length=1, max_length=256, description="Ask this model and no other."
+    )
+    temperature_override: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="Sampling temperature: 0 the steadiest, 2 the wildest.",
+    )
+    system_prompt_override: str | None = Field(
+        default=None, description="Replaces the worker's system prompt."
+    )
+    max_tokens_override: Annotated[int | None, Unit("tokens")] = Field(
+        default=None, gt=0, description="Most tokens that the answer may have."
+    )
+    reasoning_effort: ReasoningEffort | None = Field(
+        default=None, description="How hard a reasoning model should think."
+    )
+    output_verbosity: OutputVerbosity | None = Field(
+        default=None, description="How long the answer should be."
+    )
 
 
 class LLMComparisonRequestV1(WireModel):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import WithJsonSchema
-from pydantic.json_schema import GenerateJsonSchema
-from typing_extensions import override
 
+from llm_worker.contracts.annotations import WireJsonSchema, annotated
 from llm_worker.contracts.compatibility import Direction, Schema, breaking_changes
 from llm_worker.contracts.envelope import EventEnvelope, WireModel
 from llm_worker.contracts.events import (
@@ -28,6 +27,7 @@ from llm_worker.contracts.events import (
     LLMSpendStateV1,
     LLMUsageAnalyticsV1,
 )
+from llm_worker.contracts.examples import load_examples
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.result import LLMComparisonResultV1
 
@@ -79,9 +79,11 @@ def schema_of(name: str, *, mode: JsonSchemaMode = "serialization") -> Schema:
     we do write it. Raises KeyError for an unknown name.
     """
     model = _ENVELOPE_OF_ANY if name == ENVELOPE else EVENTS[name]
-    schema = model.model_json_schema(mode=mode, schema_generator=_WireJsonSchema)
+    schema = annotated(
+        model.model_json_schema(mode=mode, schema_generator=WireJsonSchema), _examples_of(name)
+    )
     head = {
-        "$schema": _WireJsonSchema.schema_dialect,
+        "$schema": WireJsonSchema.schema_dialect,
         "$id": f"urn:llm-worker:schema:{name}",
         "title": name,
         "description": inspect.getdoc(model),
@@ -157,12 +159,10 @@ def _text(name: str) -> str:
     return json.dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n"
 
 
-class _WireJsonSchema(GenerateJsonSchema):
-    """Leaves out titles that only repeat a field's name."""
-
-    @override
-    def field_title_should_be_set(self, schema: object) -> bool:
-        return False
+def _examples_of(name: str) -> list[dict[str, Any]]:
+    if name == ENVELOPE:
+        return [example.document["value"] for example in load_examples() if example.data][:1]
+    return [data for example in load_examples() if example.event == name and (data := example.data)]
 
 
 _ENVELOPE_OF_ANY = EventEnvelope[Annotated[WireModel, WithJsonSchema({"type": "object"})]]

@@ -1,37 +1,60 @@
 """What has once been on the wire is read, and written, the same for ever.
 
 A golden file holds a payload as it came (`wire`) and, where that differs, as this version writes it
-(`normal`). Add files; a changed one is a broken neighbour.
+(`normal`). The golden records of schemas/examples are held to the same. Add files; a changed one
+is a broken neighbour.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from llm_worker.contracts.compatibility import Direction
 from llm_worker.contracts.envelope import EventEnvelope, WireModel
+from llm_worker.contracts.examples import load_examples
 from llm_worker.contracts.schemas import ENVELOPE, EVENTS, direction_of, schema_of
 from llm_worker.contracts.topics import load_topics
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 GOLDEN = Path(__file__).parent / "golden"
-FILES = sorted(GOLDEN.glob("*/*.json"))
 
 Payload = dict[str, Any]
 
 
-def _read(file: Path) -> tuple[Payload, Payload]:
-    document = json.loads(file.read_text(encoding="utf-8"))
-    return document["wire"], document.get("normal", document["wire"])
+class Golden(NamedTuple):
+    """A payload of an event, or an envelope: as it came, and in its normal form."""
+
+    event: str
+    name: str
+    wire: Payload
+    normal: Payload
 
 
-def _model(file: Path, payload: Payload) -> type[WireModel]:
-    if file.parent.name != ENVELOPE:
-        return EVENTS[file.parent.name]
+def _goldens() -> Iterator[Golden]:
+    for file in sorted(GOLDEN.glob("*/*.json")):
+        document = json.loads(file.read_text(encoding="utf-8"))
+        wire = document["wire"]
+        yield Golden(file.parent.name, file.stem, wire, document.get("normal", wire))
+    for example in load_examples():
+        if example.data is not None:
+            value = example.document["value"]
+            yield Golden(example.event, example.name, example.data, example.data)
+            yield Golden(ENVELOPE, example.name, value, value)
+
+
+GOLDENS = list(_goldens())
+
+
+def _model(event: str, payload: Payload) -> type[WireModel]:
+    if event != ENVELOPE:
+        return EVENTS[event]
     catalog = load_topics()
     topic = catalog[catalog.names_on_broker()[payload["event_type"]]]
     envelope: Any = EventEnvelope  # its parameter is only known now
@@ -44,52 +67,49 @@ def _violations(name: str, payload: Payload) -> list[str]:
     return [error.message for error in validator.iter_errors(payload)]
 
 
-@pytest.fixture(params=FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def golden(request: pytest.FixtureRequest) -> Path:
-    return Path(request.param)
+@pytest.fixture(params=GOLDENS, ids=lambda golden: f"{golden.event}-{golden.name}")
+def golden(request: pytest.FixtureRequest) -> Golden:
+    found: Golden = request.param
+    return found
 
 
-def test_what_came_is_written_in_its_normal_form(golden: Path) -> None:
-    wire, normal = _read(golden)
+def test_what_came_is_written_in_its_normal_form(golden: Golden) -> None:
+    parsed = _model(golden.event, golden.wire).model_validate_json(json.dumps(golden.wire))
 
-    parsed = _model(golden, wire).model_validate_json(json.dumps(wire))
-
-    assert json.loads(parsed.model_dump_json()) == normal
+    assert json.loads(parsed.model_dump_json()) == golden.normal
 
 
-def test_the_normal_form_means_the_same_and_is_written_as_it_was_read(golden: Path) -> None:
-    wire, normal = _read(golden)
-    model = _model(golden, wire)
+def test_the_normal_form_means_the_same_and_is_written_as_it_was_read(golden: Golden) -> None:
+    model = _model(golden.event, golden.wire)
 
-    again = model.model_validate_json(json.dumps(normal))
+    again = model.model_validate_json(json.dumps(golden.normal))
 
-    assert again == model.model_validate_json(json.dumps(wire))
-    assert json.loads(again.model_dump_json()) == normal
+    assert again == model.model_validate_json(json.dumps(golden.wire))
+    assert json.loads(again.model_dump_json()) == golden.normal
 
 
-def test_both_forms_obey_the_schema(golden: Path) -> None:
-    for payload in _read(golden):
-        assert _violations(golden.parent.name, payload) == []
+def test_both_forms_obey_the_schema(golden: Golden) -> None:
+    for payload in (golden.wire, golden.normal):
+        assert _violations(golden.event, payload) == []
 
 
 @pytest.mark.parametrize("name", [ENVELOPE, *EVENTS])
 def test_the_goldens_show_every_field_and_leave_out_every_optional_one(name: str) -> None:
     schema = schema_of(name)
-    goldens = [set(_read(file)[0]) for file in FILES if file.parent.name == name]
+    goldens = [set(golden.wire) for golden in GOLDENS if golden.event == name]
 
     assert set.union(*goldens) >= schema["properties"].keys()
     assert set.intersection(*goldens) == set(schema["required"])
 
 
 def test_an_unknown_field_is_accepted_by_the_schema_too() -> None:
-    for file in FILES:
-        assert _violations(file.parent.name, _read(file)[0] | {"from_the_future": 1}) == []
+    for golden in GOLDENS:
+        assert _violations(golden.event, golden.wire | {"from_the_future": 1}) == []
 
 
 @pytest.mark.parametrize("name", [ENVELOPE, *EVENTS])
 def test_a_missing_required_field_violates_the_schema(name: str) -> None:
-    file = next(file for file in FILES if file.parent.name == name)
-    wire, _ = _read(file)
+    wire = next(golden.wire for golden in GOLDENS if golden.event == name)
 
     for field in schema_of(name)["required"]:
         incomplete = {key: value for key, value in wire.items() if key != field}

@@ -19,7 +19,8 @@ def test_export_writes_every_event_and_prints_the_files(tmp_path: Path) -> None:
     assert result.exit_code == 0
     files = result.stdout.splitlines()
     assert str(tmp_path / "new" / "LLMComparisonRequestV1.json") in files
-    assert len(files) == len(EVENTS) + 1
+    assert str(tmp_path / "new" / "asyncapi.yaml") in files
+    assert len(files) == len(EVENTS) + 2
 
 
 def test_shipped_schemas_pass_the_check() -> None:
@@ -34,4 +35,7 @@ def test_check_lists_stale_files_and_fails(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(command, "shipped", lambda _name: tmp_path)
     result = CliRunner().invoke(cli, ["schemas", "check"])
     assert result.exit_code == 1
-    assert result.stdout.startswith("LLMControlV1.json is missing")
+    assert [line.partition(";")[0] for line in result.stdout.splitlines()] == [
+        "LLMControlV1.json is missing",
+        "asyncapi.yaml is missing",
+    ]
