@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -15,17 +15,16 @@ from llm_worker.cli.app import FAILED, err
 from llm_worker.cli.connection import connect
 from llm_worker.cli.progress import ComparisonProgress
 from llm_worker.cli.request_file import read_lines, rewindable
-from llm_worker.cli.result_file import end_cleanly, read_results
 from llm_worker.cli.wording import Tally, one_line
+from llm_worker.client.journal import Journal
 from llm_worker.client.submission import Submission
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane, TopicName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from llm_worker.cli.request_file import RequestLine
     from llm_worker.client.comparison import ComparisonClient
-    from llm_worker.contracts.result import LLMComparisonResultV1
     from llm_worker.contracts.topics import TopicCatalog
 
 _ENVELOPE_BYTES = 2_048
@@ -63,7 +62,10 @@ def submit(
     client, topics = connect()
     with rewindable(source) as requests:
         batch = _Batch(source=requests, lane=Lane(lane), topics=topics)
-        batch.check(waits=wait or out_path is not None, out_path=out_path)
+        batch.check(waits=wait or out_path is not None)
+        if out_path:
+            with Journal(out_path):  # a file of something else is refused before anything is sent
+                pass
         try:
             if wait or out_path:
                 asyncio.run(_collect(client, batch, out_path=out_path, as_json=as_json))
@@ -86,10 +88,9 @@ class _Batch:
     topics: TopicCatalog
     total: int = 0
     tally: Tally = field(default_factory=Tally)
-    answered: set[str] = field(default_factory=set)
 
-    def check(self, *, waits: bool, out_path: Path | None) -> None:
-        """Read all requests once, and count what is answered. Raises UsageError for a bad line."""
+    def check(self, *, waits: bool) -> None:
+        """Read and count all requests once. Raises UsageError for a bad line."""
         event_ids = set()
         for line in self._lines():
             event_ids.add(str(line.event_id))
@@ -100,16 +101,11 @@ class _Batch:
                     "leave it out, or submit without --wait and --out"
                 )
         self.total = len(event_ids)
-        for result in read_results(out_path) if out_path else ():
-            if result.request_id in event_ids and result.request_id not in self.answered:
-                self.answered.add(result.request_id)
-                self.tally.add(result)
 
     def submissions(self) -> Iterator[Submission]:
-        """Give what is left to do, read again from the file and not kept."""
+        """Give the requests, read again from the file and not kept."""
         for line in self._lines():
-            if str(line.event_id) not in self.answered:
-                yield Submission(request=line.request, event_id=line.event_id, lane=self.lane)
+            yield Submission(request=line.request, event_id=line.event_id, lane=self.lane)
 
     def _lines(self) -> Iterator[RequestLine]:
         limit = self.topics[REQUEST_TOPICS[self.lane]].max_message_bytes
@@ -127,31 +123,15 @@ async def _publish(client: ComparisonClient, batch: _Batch, *, as_json: bool) ->
 async def _collect(
     client: ComparisonClient, batch: _Batch, *, out_path: Path | None, as_json: bool
 ) -> None:
-    with ExitStack() as stack:
-        write = _writer(stack, out_path, as_json=as_json)
-        progress = stack.enter_context(
-            ComparisonProgress(batch.tally, total=batch.total, beside_data=out_path is None)
-        )
-        async with client, aclosing(client.submit_many(batch.submissions())) as results:
+    progress = ComparisonProgress(batch.tally, total=batch.total, beside_data=out_path is None)
+    arriving = client.submit_many(batch.submissions(), journal=out_path)
+    with progress:
+        async with client, aclosing(arriving) as results:
             async for result in results:
-                write(result)
+                if out_path is None:
+                    click.echo(result.model_dump_json() if as_json else one_line(result))
                 batch.tally.add(result)
                 progress.update()
-
-
-def _writer(
-    stack: ExitStack, out_path: Path | None, *, as_json: bool
-) -> Callable[[LLMComparisonResultV1], None]:
-    if out_path is None:
-        return lambda result: click.echo(result.model_dump_json() if as_json else one_line(result))
-    end_cleanly(out_path)
-    # One write a line, unbuffered: a crash leaves at most one half line.
-    file = stack.enter_context(out_path.open("ab", buffering=0))
-    return lambda result: _append(file, result)
-
-
-def _append(file: IO[bytes], result: LLMComparisonResultV1) -> None:
-    file.write(result.model_dump_json().encode() + b"\n")
 
 
 def _summarise(batch: _Batch, *, as_json: bool) -> None:

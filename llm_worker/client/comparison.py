@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, aclosing, suppress
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from llm_worker.client.errors import ClientError, KafkaRefusalError, NoAnswerError, translated
+from typing_extensions import override
+
+from llm_worker.client.errors import ClientError, NoAnswerError, translated
+from llm_worker.client.failures import RequestValidationError
+from llm_worker.client.journal import Journal, identified
+from llm_worker.client.judge import DEFAULT_TIMEOUT_S, Judge
+from llm_worker.client.judgement import Judgement
 from llm_worker.client.outstanding import Outstanding
 from llm_worker.client.publishing import writer
 from llm_worker.client.reading import next_records, reader, require_topics
+from llm_worker.client.sending import Sender
 from llm_worker.client.submission import Submission, render
+from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane, TopicName
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
     from types import TracebackType
-    from uuid import UUID
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -28,47 +37,59 @@ if TYPE_CHECKING:
     from llm_worker.contracts.result import LLMComparisonResultV1
     from llm_worker.contracts.topics import TopicCatalog
 
-_LINGER_MS = 10
-_BATCH_BYTES = 131_072
+_LINGER_MS: Final = 10
+_BATCH_BYTES: Final = 131_072
+_GRACE_S: Final = 5.0
+"""A worker that knows the deadline answers with TIMEOUT; that answer has to travel too."""
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - the default for those who bring no clock
 
 
-class ComparisonClient:
+class ComparisonClient(Judge):
     """A connection to Kafka that sends requests and gets their results.
 
-    Results are read from the default reply topic, all of it from the moment of entering; results
-    of others there do no harm. A request with another `callback_topic` is answered elsewhere.
-    Memory holds what is outstanding, never what was answered.
+    Results are read from the reply topic, all of it from the moment of entering, and from the
+    default one, where a result goes that the broker refuses on the other; results of others there
+    do no harm. Memory holds what is outstanding, never what was answered. A request that Kafka
+    does not take for a while is sent again under its event id, so it stays one request.
 
     Entering raises `UnreachableError` without a broker and `MissingTopicError` without topics.
     Whatever Kafka refuses comes as `KafkaRefusalError`.
 
     Args:
-        kafka: Connection arguments as every aiokafka client takes them.
-        topics: The catalogue that the worker uses too.
+        kafka: Servers, `host:port` with commas between them; or connection arguments as every
+            aiokafka client takes them.
+        topics: The catalogue that the worker uses too; the shipped one if not given.
         source_service: Who sends, for the envelope.
+        reply_topic: Where results are to go, by its name on the broker; it exists, and the worker
+            allows it. The topic shared by all if not given.
+        lane: The queue of requests that name none.
         max_outstanding: Requests without a result at which `submit_many` waits.
         now: The clock of the envelopes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only, and all have a default
         self,
-        kafka: Mapping[str, Any],
-        topics: TopicCatalog,
+        kafka: str | Mapping[str, Any],
+        topics: TopicCatalog | None = None,
         *,
         source_service: str = "llm-worker-client",
+        reply_topic: str | None = None,
+        lane: Lane = Lane.NORMAL,
         max_outstanding: int = 2_000,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._kafka = kafka
-        self._topics = topics
+        self._kafka = {"bootstrap_servers": kafka} if isinstance(kafka, str) else kafka
+        self._topics = topics or load_topics()
         self._source_service = source_service
+        self._reply_topic = reply_topic
+        self._lane = lane
         self._max_outstanding = max_outstanding
         self._now = now
         self._outstanding = Outstanding()
+        self._sender = Sender(self._open_producer)
         self._open = AsyncExitStack()
 
     @property
@@ -76,75 +97,87 @@ class ComparisonClient:
         """Whether results still arrive; when they do not, a new client is needed."""
         return self._outstanding.is_open
 
-    async def compare(
-        self,
-        request: LLMComparisonRequestV1,
-        *,
-        event_id: UUID | None = None,
-        correlation_id: UUID | None = None,
-        lane: Lane = Lane.NORMAL,
-        timeout_s: float,
+    @override
+    async def judge(
+        self, request: LLMComparisonRequestV1, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> Judgement:
+        if request.not_after is None:
+            not_after = self._now() + timedelta(seconds=timeout_s)
+            request = request.model_copy(update={"not_after": not_after})
+        return Judgement.of(await self.ask(request, timeout_s=timeout_s + _GRACE_S))
+
+    async def ask(
+        self, request: Submission | LLMComparisonRequestV1, *, timeout_s: float
     ) -> LLMComparisonResultV1:
         """Send one request and wait for its result, which may be an error result.
 
         Raises:
             NoAnswerError: None came within `timeout_s`.
         """
-        submission = Submission(
-            request=request,
-            event_id=event_id or uuid4(),
-            correlation_id=correlation_id,
-            lane=lane,
-        )
-        async with aclosing(self.submit_many([submission], silence_s=timeout_s)) as results:
+        async with aclosing(self.submit_many([request], silence_s=timeout_s)) as results:
             return await anext(results)
 
     async def submit_many(
-        self, submissions: Iterable[Submission], *, silence_s: float = 600
+        self,
+        requests: Iterable[Submission | LLMComparisonRequestV1],
+        *,
+        silence_s: float = 600,
+        journal: Path | str | None = None,
     ) -> AsyncGenerator[LLMComparisonResultV1]:
         """Send requests and give their results in order of arrival.
 
         Sends the next only while fewer than `max_outstanding` are without a result that the
         caller has taken. Close the generator (`contextlib.aclosing`) when leaving early.
 
+        With a `journal`, a file, each result is in it before it is given. The same requests with
+        the same journal go on after a crash: results that it has are given from it, the rest is
+        sent under the same event ids, so that what was bought meanwhile is not bought again. A
+        request without an event id is named by its content: it must be the same in both runs.
+
         Raises:
             NoAnswerError: For `silence_s` no result came at all.
+            RequestValidationError: A request names another reply topic than this client's.
+            JournalError: The journal is no file of results.
         """
         inbox: Inbox = asyncio.Queue()
         waiting: dict[str, bytes] = {}
-        try:
-            for submission in submissions:
-                while len(waiting) >= self._max_outstanding or not inbox.empty():
-                    yield await _take(inbox, waiting, silence_s)
-                self._outstanding.add(submission, inbox)
-                waiting[str(submission.event_id)] = submission.key
-                delivery = await self._send(submission)
-                delivery.add_done_callback(lambda sent: _tell_if_refused(sent, inbox))
-            while waiting:
-                yield await _take(inbox, waiting, silence_s)
-        finally:
-            for event_id, key in waiting.items():
-                self._outstanding.discard(key, event_id)
+        with nullcontext() if journal is None else Journal(journal) as kept:
+            try:
+                for submission in self._submissions(requests, is_named=kept is not None):
+                    self._require_our_reply_topic(submission)
+                    known = kept and kept.find(submission.event_id)
+                    if known:
+                        yield known
+                        continue
+                    while len(waiting) >= self._max_outstanding or not inbox.empty():
+                        yield await _take(inbox, waiting, silence_s, kept)
+                    self._outstanding.add(submission, inbox)
+                    waiting[str(submission.event_id)] = submission.key
+                    held = await self._send(submission)
+                    held.add_done_callback(lambda sent: self._tell_if_refused(sent, inbox))
+                while waiting:
+                    yield await _take(inbox, waiting, silence_s, kept)
+            finally:
+                for event_id, key in waiting.items():
+                    self._outstanding.discard(key, event_id)
 
-    async def publish(self, submissions: Iterable[Submission]) -> int:
+    async def publish(self, requests: Iterable[Submission | LLMComparisonRequestV1]) -> int:
         """Send requests without waiting for results; the broker holds all of them on return.
 
         Returns how many there were.
         """
-        remaining, count = iter(submissions), 0
+        remaining, count = self._submissions(requests, is_named=False), 0
         while batch := list(islice(remaining, self._max_outstanding)):
-            deliveries = [await self._send(submission) for submission in batch]
             with translated(self._kafka):
-                await asyncio.gather(*deliveries)
+                await asyncio.gather(*[await self._send(submission) for submission in batch])
             count += len(batch)
         return count
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
-            reply_topic = self._topics.on_broker(TopicName.COMPARISON_RESULT)
-            consumer = await opening.enter_async_context(reader(self._kafka, [reply_topic]))
+            consumer = await opening.enter_async_context(reader(self._kafka, self._reply_topics))
             await require_topics(consumer, self._request_topics)
-            self._producer = await self._start_producer(opening)
+            await opening.enter_async_context(self._sender)
             # Owned by this client, which cancels it on leaving.
             reading = asyncio.create_task(self._read(consumer))  # noqa: TID251 - see above
             opening.push_async_callback(_cancelled, reading)
@@ -163,28 +196,65 @@ class ComparisonClient:
     def _request_topics(self) -> list[str]:
         return [self._topics.on_broker(name) for name in REQUEST_TOPICS.values()]
 
-    async def _start_producer(self, opening: AsyncExitStack) -> AIOKafkaProducer:
-        return await opening.enter_async_context(
-            writer(
-                self._kafka,
-                self._request_topics,
-                linger_ms=_LINGER_MS,
-                max_batch_size=_BATCH_BYTES,
-                max_request_size=max(
-                    self._topics[n].max_message_bytes for n in REQUEST_TOPICS.values()
-                ),
-            )
+    @property
+    def _reply_topics(self) -> set[str]:
+        shared = self._topics.on_broker(TopicName.COMPARISON_RESULT)
+        return {shared, self._reply_topic or shared}
+
+    def _open_producer(self) -> AbstractAsyncContextManager[AIOKafkaProducer]:
+        return writer(
+            self._kafka,
+            self._request_topics,
+            linger_ms=_LINGER_MS,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=max(
+                self._topics[n].max_message_bytes for n in REQUEST_TOPICS.values()
+            ),
         )
 
-    async def _send(self, submission: Submission) -> asyncio.Future[Any]:
-        record = render(
-            submission, self._topics, source_service=self._source_service, now=self._now()
-        )
-        with translated(self._kafka):
-            delivery: asyncio.Future[Any] = await self._producer.send(
-                record.topic, value=record.value, key=record.key, headers=record.headers
+    def _submissions(
+        self, requests: Iterable[Submission | LLMComparisonRequestV1], *, is_named: bool
+    ) -> Iterator[Submission]:
+        """Give each its event id, by its content where `is_named`, and its reply topic."""
+        submissions = (
+            identified(requests, lane=self._lane)
+            if is_named
+            else (
+                request
+                if isinstance(request, Submission)
+                else Submission(request=request, lane=self._lane)
+                for request in requests
             )
-        return delivery
+        )
+        return map(self._addressed, submissions)
+
+    def _addressed(self, submission: Submission) -> Submission:
+        if self._reply_topic is None or submission.request.callback_topic is not None:
+            return submission
+        request = submission.request.model_copy(update={"callback_topic": self._reply_topic})
+        return replace(submission, request=request)
+
+    def _require_our_reply_topic(self, submission: Submission) -> None:
+        asked = submission.request.callback_topic
+        if asked not in {None, *self._reply_topics}:
+            raise RequestValidationError(
+                "callback_topic: results are awaited on "
+                f"{' and '.join(sorted(self._reply_topics))}; leave it out, or use `publish`"
+            )
+
+    async def _send(self, submission: Submission) -> asyncio.Future[None]:
+        return await self._sender.send(
+            render(submission, self._topics, source_service=self._source_service, now=self._now())
+        )
+
+    def _tell_if_refused(self, held: asyncio.Future[None], inbox: Inbox) -> None:
+        if held.cancelled() or held.exception() is None:
+            return
+        try:
+            with translated(self._kafka):
+                held.result()
+        except ClientError as error:
+            inbox.put_nowait(error)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         try:
@@ -198,7 +268,9 @@ class ComparisonClient:
             raise
 
 
-async def _take(inbox: Inbox, waiting: dict[str, bytes], silence_s: float) -> LLMComparisonResultV1:
+async def _take(
+    inbox: Inbox, waiting: dict[str, bytes], silence_s: float, journal: Journal | None
+) -> LLMComparisonResultV1:
     try:
         async with asyncio.timeout(silence_s):
             answer = await inbox.get()
@@ -210,14 +282,9 @@ async def _take(inbox: Inbox, waiting: dict[str, bytes], silence_s: float) -> LL
     if isinstance(answer, ClientError):
         raise answer
     del waiting[answer.request_id]
+    if journal is not None:
+        journal.keep(answer)
     return answer
-
-
-def _tell_if_refused(delivery: asyncio.Future[Any], inbox: Inbox) -> None:
-    if delivery.cancelled() or delivery.exception() is None:
-        return
-    error = delivery.exception()
-    inbox.put_nowait(KafkaRefusalError(f"Kafka refuses a request: {type(error).__name__}"))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

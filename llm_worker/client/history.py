@@ -87,6 +87,35 @@ async def read_before(
             yield record
 
 
+async def read_at(
+    kafka: Mapping[str, Any], topic: str, places: Collection[tuple[int, int]]
+) -> AsyncGenerator[PlacedRecord]:
+    """Give the records of a topic at these partitions and offsets, as far as they are there.
+
+    Raises:
+        UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
+    """
+    async with reader(kafka, [topic], from_start=True) as consumer:
+        with translated(kafka):
+            partitions = {at.partition for at in consumer.assignment()}
+            offsets: dict[TopicPartition, set[int]] = {}
+            for partition, offset in places:
+                if partition in partitions:
+                    offsets.setdefault(TopicPartition(topic, partition), set()).add(offset)
+            if not offsets:
+                return
+            consumer.assign(list(offsets))
+            await _seek_to_offsets(
+                consumer,
+                {(at.topic, at.partition): min(wanted) for at, wanted in offsets.items()},
+                ends := await consumer.end_offsets(list(offsets)),
+            )
+        last = {at: min(ends[at], max(wanted) + 1) for at, wanted in offsets.items()}
+        async for record in _until(consumer, last, kafka):
+            if record.offset in offsets[TopicPartition(topic, record.partition)]:
+                yield record
+
+
 async def _until(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], kafka: Mapping[str, Any]
 ) -> AsyncGenerator[PlacedRecord]:

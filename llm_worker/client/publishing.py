@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -11,12 +11,14 @@ from aiokafka import AIOKafkaProducer
 from llm_worker.client.errors import UnreachableError, translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from llm_worker.domain.delivery import Record
 
 _STOP_TIMEOUT_S: Final = 5.0
 _SEND_TIMEOUT_S: Final = 30.0
+_UNCONFIRMED: Final = 500
+"""Records that are sent before their confirmations are awaited."""
 
 
 @asynccontextmanager
@@ -66,3 +68,37 @@ async def publish(kafka: Mapping[str, Any], record: Record) -> None:
                 f"Kafka has not confirmed a record within {_SEND_TIMEOUT_S:.0f} s: "
                 "see whether it is there, and do it again if not"
             ) from None
+
+
+async def publish_all(
+    kafka: Mapping[str, Any],
+    records: AsyncGenerator[Record],
+    *,
+    topics: Iterable[str],
+    largest_bytes: int,
+) -> int:
+    """Write records to topics that exist; the broker holds all of them on return.
+
+    Returns how many there were.
+
+    Raises:
+        UnreachableError, KafkaRefusalError: Some are not written, or it is not known.
+    """
+    count, unconfirmed = 0, list[asyncio.Future[Any]]()
+    async with (
+        writer(kafka, topics, max_request_size=largest_bytes) as producer,
+        aclosing(records),
+    ):
+        async for record in records:
+            with translated(kafka):
+                sent = await producer.send(
+                    record.topic, record.value, key=record.key, headers=list(record.headers)
+                )
+                unconfirmed.append(sent)
+                if len(unconfirmed) >= _UNCONFIRMED:
+                    await asyncio.gather(*unconfirmed)
+                    unconfirmed.clear()
+            count += 1
+        with translated(kafka):
+            await asyncio.gather(*unconfirmed)
+    return count

@@ -99,7 +99,8 @@ async def require_topics(consumer: AIOKafkaConsumer, topics: Collection[str]) ->
     missing = sorted(set(topics) - await consumer.topics())
     if missing:
         raise MissingTopicError(
-            f"not on the broker: {', '.join(missing)}; create them with `llm-worker topics create`"
+            f"not on the broker, or not for this user to see: {', '.join(missing)}; create them "
+            "with `llm-worker topics create`, or have the right to describe them granted"
         )
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -21,9 +20,9 @@ from llm_worker.client.reading import follow
 from llm_worker.client.submission import Submission
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
-from llm_worker.contracts.result import LLMComparisonResultV1, TokenUsage
 from llm_worker.contracts.topics import load_topics
-from llm_worker.contracts.vocabulary import Lane, ProviderName, TopicName, Winner
+from llm_worker.contracts.vocabulary import Lane, TopicName
+from tests.support.results import result_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.dev.kafka import EmbeddedKafka
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 REQUEST = LLMComparisonRequestV1(user_prompt="which?", essay_a="one", essay_b="two")
 
 
@@ -50,42 +48,18 @@ class Judge:
 
     async def answer(self, record: TopicRecord) -> None:
         envelope = EventEnvelope[LLMComparisonRequestV1].model_validate_json(record.value or b"")
-        value = an_answer(envelope.event_id, envelope.correlation_id)
+        value = result_record(
+            Submission(
+                request=envelope.data,
+                event_id=envelope.event_id,
+                correlation_id=envelope.correlation_id,
+            )
+        )
         await self._producer.send_and_wait(self._reply_topic, value, key=record.key)
 
     async def answer_everything(self) -> None:
         while True:
             await self.answer(await self.requests.get())
-
-
-def an_answer(event_id: UUID, correlation_id: UUID) -> bytes:
-    result = LLMComparisonResultV1(
-        request_id=str(event_id),
-        correlation_id=correlation_id,
-        winner=Winner.A,
-        justification="because",
-        confidence=3,
-        provider=ProviderName.MOCK,
-        model="m",
-        response_time_ms=1,
-        token_usage=TokenUsage(),
-        cost_estimate=0,
-        cost_known=True,
-        cached=False,
-        attempts=1,
-        requested_at=NOW,
-        completed_at=NOW,
-        request_metadata={},
-    )
-    envelope = EventEnvelope[LLMComparisonResultV1](
-        event_id=uuid4(),
-        event_type="t",
-        event_timestamp=NOW,
-        source_service="judge",
-        correlation_id=correlation_id,
-        data=result,
-    )
-    return envelope.model_dump_json().encode()
 
 
 @pytest.fixture
@@ -149,9 +123,10 @@ async def test_compare_gets_the_result_of_its_own_request(
 ) -> None:
     event_id, correlation_id = uuid4(), uuid4()
 
-    result = await client.compare(
-        REQUEST, event_id=event_id, correlation_id=correlation_id, lane=lane, timeout_s=60
+    submission = Submission(
+        request=REQUEST, event_id=event_id, correlation_id=correlation_id, lane=lane
     )
+    result = await client.ask(submission, timeout_s=60)
 
     assert result.request_id == str(event_id)
     assert result.correlation_id == correlation_id
@@ -172,7 +147,10 @@ async def test_many_requests_each_get_one_result_and_nothing_stays(
 @pytest.mark.usefixtures("answered")
 async def test_callers_side_by_side_get_their_own_results(client: ComparisonClient) -> None:
     results = await asyncio.gather(
-        *(client.compare(REQUEST, event_id=UUID(int=n), timeout_s=60) for n in range(30))
+        *(
+            client.ask(Submission(request=REQUEST, event_id=UUID(int=n)), timeout_s=60)
+            for n in range(30)
+        )
     )
 
     assert [result.request_id for result in results] == [str(UUID(int=n)) for n in range(30)]
@@ -221,7 +199,7 @@ async def test_answer_from_before_we_came_is_not_read(
 
     async with ComparisonClient(connection(kafka), topics) as late:
         with pytest.raises(NoAnswerError, match="1 outstanding: check that a worker runs"):
-            await late.compare(REQUEST, event_id=again.event_id, timeout_s=1)
+            await late.ask(again, timeout_s=1)
 
 
 async def test_publish_returns_when_the_broker_holds_everything(
@@ -237,14 +215,14 @@ async def test_publish_returns_when_the_broker_holds_everything(
 async def test_request_larger_than_a_batch_is_sent(client: ComparisonClient) -> None:
     request = LLMComparisonRequestV1(user_prompt="x" * 3_000_000)
 
-    await client.compare(request, timeout_s=60)
+    await client.ask(request, timeout_s=60)
 
 
 async def test_request_larger_than_the_topic_takes_is_refused(client: ComparisonClient) -> None:
     request = LLMComparisonRequestV1(user_prompt="x" * 4_300_000)
 
     with pytest.raises(KafkaRefusalError, match="MessageSizeTooLarge"):
-        await client.compare(request, timeout_s=60)
+        await client.ask(request, timeout_s=60)
     with pytest.raises(KafkaRefusalError, match="MessageSizeTooLarge"):
         await client.publish([Submission(request=request)])
     assert len(client._outstanding) == 0

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -9,12 +8,10 @@ import pytest
 from llm_worker.client.errors import ClientError, UnreadableResultError
 from llm_worker.client.outstanding import Outstanding
 from llm_worker.client.submission import Submission
-from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
-from llm_worker.contracts.result import LLMComparisonResultV1, TokenUsage
-from llm_worker.contracts.vocabulary import ProviderName, Winner
+from llm_worker.contracts.result import LLMComparisonResultV1
+from tests.support.results import result_record
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 Inbox = asyncio.Queue[LLMComparisonResultV1 | ClientError]
 SHARED = UUID("00000000-0000-4000-8000-0000000000ff")
 
@@ -25,36 +22,6 @@ def a_submission(number: int, correlation_id: UUID | None = None) -> Submission:
         event_id=UUID(int=number),
         correlation_id=correlation_id,
     )
-
-
-def the_answer(submission: Submission) -> bytes:
-    result = LLMComparisonResultV1(
-        request_id=str(submission.event_id),
-        correlation_id=submission.joined_by,
-        winner=Winner.A,
-        justification="because",
-        confidence=3,
-        provider=ProviderName.MOCK,
-        model="m",
-        response_time_ms=1,
-        token_usage=TokenUsage(),
-        cost_estimate=0,
-        cost_known=True,
-        cached=False,
-        attempts=1,
-        requested_at=NOW,
-        completed_at=NOW,
-        request_metadata={},
-    )
-    envelope = EventEnvelope[LLMComparisonResultV1](
-        event_id=UUID(int=99),
-        event_type="t",
-        event_timestamp=NOW,
-        source_service="s",
-        correlation_id=submission.joined_by,
-        data=result,
-    )
-    return envelope.model_dump_json().encode()
 
 
 def request_ids(inbox: Inbox) -> list[str]:
@@ -78,7 +45,7 @@ def test_result_reaches_who_waits_for_it_and_is_forgotten(
     submission = a_submission(1)
     outstanding.add(submission, inbox)
 
-    outstanding.receive(submission.key, the_answer(submission))
+    outstanding.receive(submission.key, result_record(submission))
 
     assert request_ids(inbox) == [str(submission.event_id)]
     assert len(outstanding) == 0
@@ -89,7 +56,7 @@ def test_result_that_comes_twice_counts_once(outstanding: Outstanding, inbox: In
     outstanding.add(submission, inbox)
 
     for _ in range(2):
-        outstanding.receive(submission.key, the_answer(submission))
+        outstanding.receive(submission.key, result_record(submission))
 
     assert inbox.qsize() == 1
 
@@ -102,7 +69,7 @@ def test_requests_under_one_correlation_id_are_told_apart(
     other: Inbox = asyncio.Queue()
     outstanding.add(second, other)
 
-    outstanding.receive(second.key, the_answer(second))
+    outstanding.receive(second.key, result_record(second))
 
     assert inbox.empty()
     assert request_ids(other) == [str(second.event_id)]
@@ -127,7 +94,7 @@ def test_result_of_another_request_under_our_correlation_id_is_left_alone(
     ours, theirs = a_submission(1, SHARED), a_submission(2, SHARED)
     outstanding.add(ours, inbox)
 
-    outstanding.receive(theirs.key, the_answer(theirs))
+    outstanding.receive(theirs.key, result_record(theirs))
 
     assert inbox.empty()
     assert len(outstanding) == 1

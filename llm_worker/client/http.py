@@ -1,0 +1,276 @@
+"""Ask for comparisons over HTTP, where Kafka is out of reach; the only module that needs httpx."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Self
+from uuid import uuid4
+
+import httpx
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_random_exponential,
+)
+from typing_extensions import override
+
+from llm_worker.client.errors import (
+    ClientError,
+    NoAnswerError,
+    NotAllowedError,
+    UnreachableError,
+    UnreadableResultError,
+)
+from llm_worker.client.failures import (
+    ContentTooLongError,
+    RequestValidationError,
+    error_of_answer,
+)
+from llm_worker.client.judge import DEFAULT_TIMEOUT_S, Judge
+from llm_worker.client.judgement import Judgement
+from llm_worker.contracts.http import ComparisonAnswer, ErrorAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from llm_worker.contracts.request import LLMComparisonRequestV1
+
+_PATH: Final = "/api/v1/comparison"
+_CONNECT_TIMEOUT_S: Final = 10.0
+_GRACE_S: Final = 5.0
+"""A worker that knows the deadline answers with TIMEOUT; that answer has to travel too."""
+
+_BACKOFF: Final = wait_random_exponential(multiplier=0.5, max=10)
+_TRY_AGAIN: Final = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,  # our last try still waits there
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the default for those who bring no clock
+
+
+class _TryAgainError(Exception):
+    """The same request may have its answer later, under the same key; `error` is why not now."""
+
+    def __init__(self, error: ClientError, wait_s: float | None = None) -> None:
+        super().__init__()
+        self.error = error
+        self.wait_s = wait_s
+
+
+@dataclass(slots=True)
+class _Troubles:
+    """What kept one request from its answer so far."""
+
+    errors: list[ClientError] = field(default_factory=list)
+
+    def note(self, state: RetryCallState) -> None:
+        """Keep an attempt's failure."""
+        self.errors.append(_failure_of(state).error)
+
+    def ending(self, timeout_s: float) -> ClientError:
+        """Say what became of the request once its time is up."""
+        if self.errors and not any(isinstance(error, NoAnswerError) for error in self.errors):
+            return self.errors[-1]
+        return NoAnswerError(
+            f"no answer within {timeout_s:g} s: check that a worker runs and is ready"
+        )
+
+
+class HttpComparisonClient(Judge):
+    """A connection to a worker's web server.
+
+    Every request has a key of its own, under which it is sent again, for as long as it may take,
+    after a broken connection and where the worker has no room or no answer yet; so it is bought
+    once. A verdict, and a failure of the request itself, end it.
+
+    Args:
+        base_url: Where the worker answers, `http://worker:8080`.
+        api_key: LLM_WORKER_WEB__API_KEY of the worker, if it has one.
+        transport: How httpx gets there, where proxies or certificates want to be told.
+        now: The clock of the deadlines.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        url = httpx.URL(base_url)
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError("base_url is no address of a web server: write http://HOST:PORT")
+        self._where = url.netloc.decode()
+        self._now = now
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
+            # How long an answer may take is up to each request; each of them holds a connection.
+            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    @override
+    async def judge(
+        self,
+        request: LLMComparisonRequestV1,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        idempotency_key: str | None = None,
+    ) -> Judgement:
+        """See Judge.
+
+        With an `idempotency_key` of one's own the request goes as it is: asked again with both the
+        same, also by another process, it is answered with what was bought for it.
+        """
+        if request.callback_topic is not None:
+            raise RequestValidationError(
+                "callback_topic: over HTTP the answer comes back itself; leave it out"
+            )
+        if idempotency_key is None and request.not_after is None:
+            not_after = self._now() + timedelta(seconds=timeout_s)
+            request = request.model_copy(update={"not_after": not_after})
+        troubles = _Troubles()
+        asking = AsyncRetrying(
+            retry=retry_if_exception_type(_TryAgainError),
+            wait=_pause_s,
+            before_sleep=troubles.note,
+            reraise=True,
+        )
+        try:
+            async with asyncio.timeout(timeout_s + _GRACE_S):
+                return await asking(self._ask, _body(request), idempotency_key or str(uuid4()))
+        except TimeoutError:
+            raise troubles.ending(timeout_s) from None
+
+    async def _ask(self, body: bytes, key: str) -> Judgement:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        try:
+            response = await self._http.post(_PATH, content=body, headers=headers)
+        except httpx.LocalProtocolError:
+            raise ClientError("httpx does not send this: check api_key and the key") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise self._unreachable(error) from error
+        except httpx.RequestError as error:
+            raise _TryAgainError(
+                NoAnswerError(f"the connection to {self._where} broke before the answer")
+            ) from error
+        if response.status_code == HTTPStatus.OK:
+            return Judgement.of(_verdict(response))
+        answer = _error_answer(response)
+        if response.status_code in _TRY_AGAIN and not (answer and answer.is_final):
+            raise _TryAgainError(self._error(response, answer), _wait_s(response, answer))
+        raise self._error(response, answer)
+
+    def _unreachable(self, error: BaseException) -> Exception:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLError):
+                return NotAllowedError(
+                    f"no TLS connection to {self._where}: {cause.reason or 'refused'}: check that "
+                    "it speaks TLS there, and its certificate"
+                )
+            cause = cause.__cause__ or cause.__context__
+        return _TryAgainError(
+            UnreachableError(
+                f"no worker answers at {self._where}: check the address, and that it runs"
+            )
+        )
+
+    def _error(self, response: httpx.Response, answer: ErrorAnswer | None) -> ClientError:
+        status = response.status_code
+        refusal = _refusals(self._where, answer.error if answer else "no reason given").get(status)
+        if refusal is not None:
+            return refusal
+        if answer is not None:
+            return error_of_answer(answer, is_retryable=status in _TRY_AGAIN)
+        return ClientError(
+            f"{self._where} answers HTTP {status}, and not as a worker does: check base_url, and "
+            "what stands between"
+        )
+
+
+def _refusals(where: str, said: str) -> dict[int, ClientError]:
+    """Say what is wrong where the status tells more than the code."""
+    return {
+        HTTPStatus.UNAUTHORIZED: NotAllowedError(f"{where} wants another api_key: {said}"),
+        HTTPStatus.FORBIDDEN: NotAllowedError(f"{where} refuses: {said}"),
+        HTTPStatus.NOT_FOUND: ClientError(f"{where} gives no comparisons: check base_url"),
+        HTTPStatus.CONFLICT: NoAnswerError("a request with this key still waits for its answer"),
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ContentTooLongError(
+            "the request has too many bytes for HTTP; shorten it"
+        ),
+    }
+
+
+def _body(request: LLMComparisonRequestV1) -> bytes:
+    try:
+        return request.__pydantic_serializer__.to_json(request)
+    except PydanticSerializationError:
+        raise RequestValidationError(
+            "metadata: cannot be written as JSON; put plain values into it"
+        ) from None
+
+
+def _verdict(response: httpx.Response) -> ComparisonAnswer:
+    try:
+        return ComparisonAnswer.model_validate_json(response.content)
+    except ValidationError:
+        raise UnreadableResultError(
+            "an answer cannot be read: use a client as new as the worker, and check base_url"
+        ) from None
+
+
+def _error_answer(response: httpx.Response) -> ErrorAnswer | None:
+    try:
+        return ErrorAnswer.model_validate_json(response.content)
+    except ValidationError:
+        return None  # a proxy's, or of a stranger
+
+
+def _wait_s(response: httpx.Response, answer: ErrorAnswer | None) -> float | None:
+    if answer is not None and answer.retry_after is not None:
+        return answer.retry_after
+    told = response.headers.get("Retry-After", "")
+    return float(told) if told.isdecimal() and told.isascii() else None
+
+
+def _failure_of(state: RetryCallState) -> _TryAgainError:
+    failure = state.outcome.exception() if state.outcome else None
+    assert isinstance(failure, _TryAgainError)  # noqa: S101 - nothing else is tried again
+    return failure
+
+
+def _pause_s(state: RetryCallState) -> float:
+    wait_s = _failure_of(state).wait_s
+    return _BACKOFF(state) if wait_s is None else wait_s

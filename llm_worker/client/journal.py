@@ -1,0 +1,117 @@
+"""A file of results, one JSON object a line, with which a stopped program goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, Self
+from uuid import UUID, uuid5
+
+from pydantic import ValidationError
+
+from llm_worker.client.errors import ClientError
+from llm_worker.client.submission import Submission
+from llm_worker.contracts.result import LLMComparisonResultV1
+from llm_worker.contracts.vocabulary import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from llm_worker.contracts.request import LLMComparisonRequestV1
+
+_BEGINNING: Final = b'{"request_id":'
+_NAMESPACE: Final = UUID("7b0d1f4e-5c3a-5f0e-8d1c-2a6b9e4f7c10")
+
+
+class JournalError(ClientError):
+    """The file cannot be written, or a line of it is no result."""
+
+
+class Journal:
+    """Keeps results as they come, and finds them again after a crash.
+
+    A file of `llm-worker submit --out` is one too. A line that a crash has cut off is dropped.
+    One program at a time.
+
+    Entering raises `JournalError` if another line is no result, or the file cannot be written.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._offsets: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def find(self, event_id: UUID) -> LLMComparisonResultV1 | None:
+        """Give the result of a request, None where there is none yet."""
+        offset = self._offsets.get(str(event_id))
+        if offset is None:
+            return None
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            return LLMComparisonResultV1.model_validate_json(file.readline())
+
+    def keep(self, result: LLMComparisonResultV1) -> None:
+        """Write a result down; the operating system has it on return."""
+        self._offsets[result.request_id] = self._file.seek(0, 2)
+        self._file.write(result.model_dump_json().encode() + b"\n")
+
+    def __enter__(self) -> Self:
+        try:
+            self._path.touch()
+            with self._path.open("r+b") as file:
+                self._read(file)
+            # Unbuffered, one write a line: a crash leaves at most one half line.
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise JournalError(f"{self._path}: {error.strerror}; name another file") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def _read(self, file: IO[bytes]) -> None:
+        offset = 0
+        for number, line in enumerate(file, start=1):
+            try:
+                result = LLMComparisonResultV1.model_validate_json(line)
+            except ValidationError:
+                if not line.endswith(b"\n") and _is_cut_off(line):
+                    file.truncate(offset)
+                    return
+                raise JournalError(
+                    f"{self._path}: line {number} is no result; name another file"
+                ) from None
+            self._offsets.setdefault(result.request_id, offset)
+            offset += len(line)
+            if not line.endswith(b"\n"):
+                file.seek(offset)
+                file.write(b"\n")
+
+
+def _is_cut_off(line: bytes) -> bool:
+    return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
+
+
+def identified(
+    requests: Iterable[Submission | LLMComparisonRequestV1], *, lane: Lane = Lane.NORMAL
+) -> Iterator[Submission]:
+    """Name requests that have no event id yet by their content, alike ones by their order too.
+
+    So the same requests have the same ids in the next run, whatever their order.
+    """
+    seen: Counter[UUID] = Counter()
+    for request in requests:
+        if isinstance(request, Submission):
+            yield request
+            continue
+        content = uuid5(_NAMESPACE, request.model_dump_json())
+        seen[content] += 1
+        yield Submission(request=request, event_id=uuid5(content, str(seen[content])), lane=lane)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, OutOfOrderSequenceNumber
+
+from llm_worker.client.errors import UnreachableError
+from llm_worker.client.sending import GIVE_UP_S, Sender
+from llm_worker.client.submission import RequestRecord
+from tests.support.virtual_time import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+    from aiokafka import AIOKafkaProducer
+
+Delivery = asyncio.Future[object]
+A_RECORD = RequestRecord(topic="t", key=b"k", value=b"v", headers=[])
+
+
+@dataclass
+class Kafka:
+    """Opens producers: each takes what it gets in the way that the next ending says.
+
+    An ending is None for a record that the broker takes, an error, or `...` for one that stays
+    undecided. Without further endings all is taken.
+    """
+
+    endings: list[object] = field(default_factory=list)
+    opened: int = 0
+    sent: list[bytes] = field(default_factory=list)
+    is_down: bool = False
+
+    def come_back(self) -> None:
+        self.is_down = False
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[AIOKafkaProducer]:
+        if self.is_down and self.opened:
+            raise UnreachableError("nobody there")
+        self.opened += 1
+        yield cast("AIOKafkaProducer", self)
+
+    async def send(self, _topic: str, *, value: bytes, **_rest: object) -> Delivery:
+        self.sent.append(value)
+        ending = self.endings.pop(0) if self.endings else None
+        delivery: Delivery = asyncio.Future()
+        if isinstance(ending, Exception):
+            delivery.set_exception(ending)
+        elif ending is None:
+            delivery.set_result(None)
+        return delivery
+
+
+def in_virtual_time(story: Coroutine[None, None, None]) -> None:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(story)
+
+
+def test_record_that_the_broker_takes_is_sent_once() -> None:
+    async def story() -> None:
+        kafka = Kafka()
+        async with Sender(kafka.open) as sender:
+            await (await sender.send(A_RECORD))
+        assert (kafka.opened, kafka.sent) == (1, [b"v"])
+
+    in_virtual_time(story())
+
+
+@pytest.mark.parametrize("error", [KafkaTimeoutError(), OutOfOrderSequenceNumber()])
+def test_what_fails_is_sent_again_through_another_producer(error: Exception) -> None:
+    async def story() -> None:
+        kafka = Kafka(endings=[error, error])
+        async with Sender(kafka.open) as sender:
+            first, second = await sender.send(A_RECORD), await sender.send(A_RECORD)
+            await asyncio.gather(first, second)
+        assert kafka.opened == 2
+        assert len(kafka.sent) == 4
+
+    in_virtual_time(story())
+
+
+def test_what_a_retired_producer_leaves_undecided_is_sent_again() -> None:
+    async def story() -> None:
+        kafka = Kafka(endings=[..., KafkaTimeoutError()])
+        async with Sender(kafka.open) as sender:
+            undecided, failed = await sender.send(A_RECORD), await sender.send(A_RECORD)
+            await asyncio.gather(undecided, failed)
+        assert len(kafka.sent) == 4
+
+    in_virtual_time(story())
+
+
+def test_what_is_too_large_is_refused_for_good() -> None:
+    async def story() -> None:
+        kafka = Kafka(endings=[MessageSizeTooLargeError()])
+        async with Sender(kafka.open) as sender:
+            held = await sender.send(A_RECORD)
+            with pytest.raises(MessageSizeTooLargeError):
+                await held
+        assert kafka.sent == [b"v"]
+
+    in_virtual_time(story())
+
+
+def test_record_that_nobody_takes_for_long_is_given_up() -> None:
+    async def story() -> None:
+        kafka = Kafka(endings=[KafkaTimeoutError()], is_down=True)
+        async with Sender(kafka.open) as sender:
+            before_s = asyncio.get_running_loop().time()
+            held = await sender.send(A_RECORD)
+            with pytest.raises(UnreachableError, match="not taken a request within 120 s"):
+                await held
+            assert asyncio.get_running_loop().time() - before_s > GIVE_UP_S
+
+    in_virtual_time(story())
+
+
+def test_outage_that_ends_in_time_is_waited_out() -> None:
+    async def story() -> None:
+        kafka = Kafka(endings=[KafkaTimeoutError()], is_down=True)
+        async with Sender(kafka.open) as sender:
+            held = await sender.send(A_RECORD)
+            asyncio.get_running_loop().call_later(60, kafka.come_back)
+            await held
+            await (await sender.send(A_RECORD))
+        assert kafka.opened == 2
+
+    in_virtual_time(story())
+
+
+def test_leaving_ends_what_is_undecided() -> None:
+    async def story() -> None:
+        async with Sender(Kafka(endings=[...]).open) as sender:
+            held = await sender.send(A_RECORD)
+        assert held.cancelled()
+
+    in_virtual_time(story())
