@@ -12,6 +12,9 @@ import aiohttp
 import orjson
 import pytest
 
+from llm_worker.client.failures import ComparisonError
+from llm_worker.client.http import HttpComparisonClient
+from llm_worker.client.judge import new_request
 from llm_worker.contracts.vocabulary import TopicName
 from tests.support.worker import Installation
 
@@ -139,6 +142,25 @@ async def test_same_key_again_is_answered_with_what_was_bought(
     assert _calls(installation) == before + 1
     status, body = await _ask(worker, _asked(), headers={"Idempotency-Key": key})
     assert (status, body["error_type"]) == (400, "VALIDATION_ERROR")
+
+
+async def test_client_gets_verdicts_and_what_was_bought_for_its_key(
+    running: tuple[Installation, WorkerProcess],
+) -> None:
+    installation, worker = running
+    before = _calls(installation)
+    async with HttpComparisonClient(worker.url) as client:
+        request = new_request(f"One {uuid4()}", "Two", metadata={"pair": 7}, cache_mode="bypass")
+        key = str(uuid4())
+        judgement = await client.judge(request, idempotency_key=key)
+        assert await client.judge(request, idempotency_key=key) == judgement
+        assert _calls(installation) == before + 1
+        both = await client.compare(f"One {uuid4()}", "Two", both_orders=True)
+        with pytest.raises(ComparisonError) as raised:
+            await client.compare("One", "Two", provider="openai")
+    assert not raised.value.is_retryable
+    assert (judgement.provider, judgement.metadata["pair"]) == ("mock", 7)
+    assert both.ab.correlation_id != both.ba.correlation_id
 
 
 async def test_caller_that_goes_loses_nothing_that_was_paid(installation: Installation) -> None:

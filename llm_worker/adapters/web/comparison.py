@@ -166,6 +166,7 @@ def _error_of(detail: ErrorDetail) -> RequestError:
         detail.message,
         retry_after_s=retry_after if isinstance(retry_after, int | float) else None,
     )
+    error.answer = error.answer.model_copy(update={"is_final": True})
     if is_retryable:
         error.add_words(f"With the same {_KEY} this stays the answer: try again with another")
     return error

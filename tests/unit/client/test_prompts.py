@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -94,6 +94,11 @@ def test_parts_are_those_that_were_joined_or_none(form: Form, base: str, a: str,
     whole = SplitPrompt(base=base.strip(), essay_a=a.strip(), essay_b=b.strip())
     for closing in (None, ""):
         assert split_prompt(form.join(base, a, b), closing=closing) in (None, whole)
+    with_closing = replace(whole, base=f"{base.strip()}\n\n{CLOSING}")
+    prompt = form.join(base, a, b, CLOSING)
+    assert split_prompt(prompt, closing=CLOSING) in (None, with_closing)
+    # Not told of it, it is never the essay's.
+    assert split_prompt(prompt) is None
 
 
 @settings(max_examples=300)

@@ -134,6 +134,7 @@ async def test_error_result_is_503_when_repeating_may_help_and_400_when_not(
         "error_type": code,
         "correlation_id": str(correlation_id),
         "retry_after": retry_after,
+        "is_final": True,
     }
 
 
