@@ -5,7 +5,12 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from llm_worker.contracts.topics import load_topics
+from pydantic import ValidationError
+from yaml import YAMLError
+
+from llm_worker.contracts.faults import faults_in_words
+from llm_worker.contracts.topics import load_topics, shipped
+from llm_worker.settings import SettingsError
 
 if TYPE_CHECKING:
     from llm_worker.contracts.topics import TopicCatalog
@@ -13,8 +18,18 @@ if TYPE_CHECKING:
 
 
 def catalog(settings: Settings) -> TopicCatalog:
-    """Read topics.yaml, with the prefix of this installation."""
-    return load_topics(settings.kafka.topic_prefix)
+    """Read topics.yaml, with the prefix of this installation.
+
+    Raises:
+        SettingsError: It was changed so that it cannot be read.
+    """
+    try:
+        return load_topics(settings.kafka.topic_prefix)
+    except ValidationError as error:
+        words = faults_in_words(error, whole="the file")
+    except (YAMLError, KeyError, TypeError) as error:
+        words = f"{type(error).__name__}: {error}"
+    raise SettingsError(f"{shipped('topics.yaml')}: {words}")
 
 
 def kafka_options(settings: Settings) -> dict[str, Any]:
@@ -37,7 +52,19 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
 
 
 def _ssl_context(kafka: KafkaSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+    try:
+        context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"LLM_WORKER_KAFKA__SSL_CAFILE: {kafka.ssl_cafile} holds no certificate in PEM form"
+        ) from error
     if kafka.ssl_certfile is not None:
-        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+        try:
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+        except ssl.SSLError as error:
+            raise SettingsError(
+                f"LLM_WORKER_KAFKA__SSL_CERTFILE: {kafka.ssl_certfile} and "
+                f"LLM_WORKER_KAFKA__SSL_KEYFILE: {kafka.ssl_keyfile or 'the same file'} are no "
+                "certificate in PEM form and its key"
+            ) from error
     return context

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 
+def runtime_names() -> tuple[str, ...]:
+    """Name the settings that can be changed while the processes run."""
+    return tuple(runtime_variables())
+
+
 class Source(StrEnum):
     """Where a value comes from; the environment stands for the files of settings too."""
 

@@ -5,10 +5,14 @@ Exit codes: 0 done, 1 failed, 2 wrong use. Data goes to stdout, everything else 
 
 from __future__ import annotations
 
+import re
+import sys
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, requires
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from typing_extensions import override
 
@@ -25,10 +29,14 @@ err = Console(stderr=True, highlight=False)
 
 COMMANDS = {
     "accountant": ("llm_worker.cli.processes", "Add up costs; publish totals and alerts."),
+    "asyncapi": ("llm_worker.cli.asyncapi", "Print the AsyncAPI document of topics and events."),
     "cache": ("llm_worker.cli.cache", "Show what the cache holds; fill it; clear it."),
     "compare": ("llm_worker.cli.compare", "Compare two essays, through Kafka."),
+    "completion": ("llm_worker.cli.completion", "Print the script that completes commands."),
     "config": ("llm_worker.cli.config", "Show what can be changed at run time; change it."),
-    "demo": ("llm_worker.cli.demo", "Rank twelve sample essays on an embedded Kafka."),
+    "contract": ("llm_worker.cli.contract", "Hold records to the contract; print golden records."),
+    "dead-letters": ("llm_worker.cli.dead_letters", "Show what was set aside; send it again."),
+    "demo": ("llm_worker.cli.demo", "Rank twelve essays, or yours, on an embedded Kafka."),
     "dev": ("llm_worker.cli.processes", "Run broker, cache, worker and accountant here."),
     "doctor": ("llm_worker.cli.doctor", "Check everything the worker needs; say what to do."),
     "providers": ("llm_worker.cli.providers", "Show providers, models and prices; test one."),
@@ -46,15 +54,26 @@ COMMANDS = {
 _EXPECTED = {
     "llm_worker.settings.faults.SettingsError": (WRONG_USE, "Every setting: docs/settings.md"),
     "llm_worker.client.errors.ClientError": (FAILED, ""),
+    "llm_worker.client.journal.JournalError": (WRONG_USE, ""),
     "llm_worker.client.errors.UnreachableError": (
         FAILED,
-        "Set LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS; `llm-worker doctor` says more.",
+        (
+            "Set LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS, and LLM_WORKER_KAFKA__SECURITY_PROTOCOL "
+            "if it wants TLS or a login; `llm-worker doctor` says more."
+        ),
+    ),
+    "llm_worker.client.errors.NotAllowedError": (
+        FAILED,
+        (
+            "Set LLM_WORKER_KAFKA__SECURITY_PROTOCOL, __SASL_* and __SSL_* to what it wants; "
+            "`llm-worker doctor` says more."
+        ),
     ),
     "llm_worker.adapters.kafka.topics.ClusterError": (FAILED, ""),
     "llm_worker.adapters.kafka.server.PortTakenError": (FAILED, ""),
     "llm_worker.adapters.cache.probe.CacheUnreachableError": (
         FAILED,
-        "Check LLM_WORKER_CACHE__REDIS_URL; `llm-worker doctor` says more.",
+        "Start Redis, or set LLM_WORKER_CACHE__REDIS_URL; `llm-worker doctor` says more.",
     ),
     "llm_worker.dev.leashed.EmbeddedServerError": (FAILED, ""),
 }
@@ -71,8 +90,18 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name][0]), name)
         return command
+
+    @override
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)  # the options
 
     @override
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -84,11 +113,11 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            known = _known(error)
+            known = _in_words(_alone(error))
             if known is None:
                 raise
-            exit_code, remedy = known
-            raise _Told(f"{error}\n{remedy}".rstrip(), exit_code) from error
+            words, exit_code = known
+            raise _Told(words, exit_code) from error
 
 
 class _Told(click.ClickException):
@@ -97,9 +126,47 @@ class _Told(click.ClickException):
         self.exit_code = exit_code
 
 
-def _known(error: Exception) -> tuple[int, str] | None:
+def _alone(error: Exception) -> Exception:
+    """Take an error out of the groups that it has come in, if it is alone there."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _in_words(error: Exception) -> tuple[str, int] | None:
+    """Say what happened and what to do; None of what nobody expected."""
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
-    return next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
+    expected = next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
+    if expected is not None:
+        exit_code, remedy = expected
+        return f"{error}\n{remedy}".rstrip(), exit_code
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror}", FAILED
+    if isinstance(error, ModuleNotFoundError):
+        extra = _extra_with(error.name or "")
+        if extra is not None:
+            return f"{error.name} is not installed: pip install 'llm-worker[{extra}]'", FAILED
+    return None
+
+
+def _extra_with(module: str) -> str | None:
+    """Name the extra that installs a module."""
+    try:
+        requirements = requires("llm-worker") or ()
+    except PackageNotFoundError:
+        return None
+    name = re.escape(module.partition(".")[0])
+    for requirement in requirements:
+        found = re.match(rf"{name}\b.*extra == ['\"](\w+)['\"]", requirement)
+        if found:
+            return found[1]
+    return None
+
+
+def may_ask() -> bool:
+    """Say whether somebody sits there who could answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

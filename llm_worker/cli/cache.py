@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from llm_worker import bootstrap
 from llm_worker.bootstrap.warming import load_routing_settings, open_inventory, open_routes
-from llm_worker.cli.app import FAILED, err
+from llm_worker.cli.app import FAILED, err, may_ask
 from llm_worker.cli.cache_counters import counted_by_tier, read_counters
 from llm_worker.cli.cache_file import read_file
 from llm_worker.cli.cache_shelf import Shelf
@@ -24,13 +23,16 @@ if TYPE_CHECKING:
     from llm_worker.domain.cached import CachedVerdict
 
 
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+
+
 @click.group()
 def cache() -> None:
     """Show what the cache holds and saves; fill it; clear it."""
 
 
 @cache.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+@_json_option
 def stats(*, as_json: bool) -> None:
     """Show the verdicts in Redis, and what a worker has counted.
 
@@ -65,6 +67,7 @@ def stats(*, as_json: bool) -> None:
 @click.option("--organization", help="Only verdicts that this organisation paid for.")
 @click.option("--all", "everything", is_flag=True, help="Every verdict.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@_json_option
 def clear(
     *,
     provider: str | None,
@@ -72,6 +75,7 @@ def clear(
     organization: str | None,
     everything: bool,
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Delete verdicts from Redis: those to which all the options apply.
 
@@ -85,10 +89,11 @@ def clear(
         )
     settings = _with_redis(bootstrap.load_settings())
     which = " and ".join(f"{name} {value}" for name, value in wanted.items())
-    if not yes and sys.stdin.isatty():
+    if not yes and may_ask():
         question = f"Delete the verdicts with {which}?" if which else "Delete every verdict?"
         click.confirm(question, abort=True, err=True)
-    click.echo(f"{asyncio.run(_clear(settings, wanted))} verdicts deleted")
+    deleted = asyncio.run(_clear(settings, wanted))
+    click.echo(json.dumps({"deleted": deleted}) if as_json else f"{deleted} verdicts deleted")
     _say(
         "workers that run may answer from their own memory for "
         f"{settings.cache.local_ttl_s} s more (LLM_WORKER_CACHE__LOCAL_TTL_S)"
@@ -98,7 +103,8 @@ def clear(
 @cache.command()
 @click.argument("source", type=click.File("rb"), required=False, metavar="FILE")
 @click.option("--from-topics", is_flag=True, help="Read requests and results from Kafka.")
-def warm(*, source: IO[bytes] | None, from_topics: bool) -> None:
+@_json_option
+def warm(*, source: IO[bytes] | None, from_topics: bool, as_json: bool) -> None:
     """Put verdicts that were bought before into Redis.
 
     FILE (- for stdin) has one JSON object a line: {"request": LLMComparisonRequestV1, "result":
@@ -114,7 +120,11 @@ def warm(*, source: IO[bytes] | None, from_topics: bool) -> None:
     settings = _with_redis(load_routing_settings())
     shelf = asyncio.run(_warm(settings, source))
     skipped = shelf.skipped.total()
-    click.echo(f"{shelf.kept} kept, {shelf.already_there} already there, {skipped} skipped")
+    if as_json:
+        counts = {"kept": shelf.kept, "already_there": shelf.already_there, "skipped": skipped}
+        click.echo(json.dumps(counts))
+    else:
+        click.echo(f"{shelf.kept} kept, {shelf.already_there} already there, {skipped} skipped")
     if source is not None and skipped:
         raise SystemExit(FAILED)
     if source is None:

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from llm_worker import bootstrap
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.bootstrap.runtime_settings import ControlledSettings
-from llm_worker.cli.app import out
+from llm_worker.bootstrap.runtime_settings import ControlledSettings, runtime_names
 from llm_worker.cli.control_topic import ControlTopic
+from llm_worker.cli.tables import print_table
 from llm_worker.cli.wording import printable
 from llm_worker.contracts.events import LLMControlV1
 
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from llm_worker.bootstrap.runtime_settings import SettingInForce
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+
+
+def _names(_ctx: click.Context, _argument: click.Parameter, begun: str) -> list[str]:
+    return [name for name in runtime_names() if name.startswith(begun)]
+
+
+_name_argument = click.argument("name", shell_complete=_names)
 
 
 @click.group()
@@ -48,11 +55,11 @@ def list_settings(*, as_json: bool) -> None:
     if as_json:
         _print_json([_as_json(each) for each in found])
     else:
-        out.print(_table(found))
+        print_table(_table(found), crop=False)
 
 
 @config.command()
-@click.argument("name")
+@_name_argument
 @_json_option
 def get(*, name: str, as_json: bool) -> None:
     """Show one setting's value."""
@@ -66,10 +73,11 @@ def get(*, name: str, as_json: bool) -> None:
 
 
 @config.command("set")
-@click.argument("name")
+@_name_argument
 @click.argument("value")
 @click.option("--reason", metavar="TEXT", help="Why; `config list` shows it.")
-def set_setting(*, name: str, value: str, reason: str | None) -> None:
+@_json_option
+def set_setting(*, name: str, value: str, reason: str | None, as_json: bool) -> None:
     """Change a setting in every process.
 
     VALUE is written as in the environment; an empty one is none. Asks no process: it is checked
@@ -79,17 +87,24 @@ def set_setting(*, name: str, value: str, reason: str | None) -> None:
     settings = bootstrap.load_settings()
     ControlledSettings(settings).checked(name, value)  # a wrong one is told without a broker
     checked, before = asyncio.run(_set(settings, name, value, reason or None))
-    click.echo(f"{name}: {in_words(checked)} (before: {in_words(before)})")
+    if as_json:
+        _print_json({"name": name, "value": checked, "before": before})
+    else:
+        click.echo(f"{name}: {in_words(checked)} (before: {in_words(before)})")
 
 
 @config.command()
-@click.argument("name")
-def unset(*, name: str) -> None:
+@_name_argument
+@_json_option
+def unset(*, name: str, as_json: bool) -> None:
     """Take a change away: each process has its own value again."""
     settings = bootstrap.load_settings()
     own = ControlledSettings(settings).of(name)
     before = asyncio.run(_unset(settings, name))
-    click.echo(f"{name}: {in_words(own.value)}, by {own.source} (before: {in_words(before)})")
+    if as_json:
+        _print_json({"name": name, "value": own.value, "source": own.source, "before": before})
+    else:
+        click.echo(f"{name}: {in_words(own.value)}, by {own.source} (before: {in_words(before)})")
 
 
 async def _set(

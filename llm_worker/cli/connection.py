@@ -33,5 +33,11 @@ def follow_topics(topics: Collection[str], *, from_start: bool) -> AsyncGenerato
 
 
 def silence_kafka_logs() -> None:
-    """Leave it to our own errors to say in one line what aiokafka logs in many."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    """Leave it to our own errors to say in one line what aiokafka logs in many.
+
+    It is still logged, to nobody: from there the client has why a connection failed.
+    """
+    logger = logging.getLogger("aiokafka")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())

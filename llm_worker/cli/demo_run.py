@@ -3,104 +3,148 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
+import webbrowser
 from contextlib import aclosing
-from itertools import combinations
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from llm_worker.adapters.clock import SystemClock
-from llm_worker.adapters.providers import anthropic, google, openai
-from llm_worker.adapters.providers.prices import PriceBook
-from llm_worker.cli.app import err, out
+from llm_worker.cli.app import err
 from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.demo_judge import choose_judge
+from llm_worker.cli.demo_report import show_costs, show_next_steps, show_ranking
 from llm_worker.cli.progress import ComparisonProgress
-from llm_worker.cli.wording import Tally
+from llm_worker.cli.wording import Tally, plain_usd
 from llm_worker.client.comparison import ComparisonClient
+from llm_worker.client.judge import DEFAULT_PROMPT, new_request
 from llm_worker.client.submission import Submission
-from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import ProviderName, Winner
-from llm_worker.dev.ranking import rank
-from llm_worker.dev.samples import load_essays, load_prompt
+from llm_worker.dev.pairing import EVERY_PAIR_UP_TO, TIMES, choose_pairs
+from llm_worker.dev.samples import EssayFolderError, load_essays, load_prompt, read_folder
 from llm_worker.dev.stack import LocalStack
-from llm_worker.domain.verdict import Billing, Usage, total_cost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llm_worker.cli.demo_judge import DemoJudge
+    from llm_worker.contracts.request import LLMComparisonRequestV1
     from llm_worker.contracts.result import LLMComparisonResultV1
     from llm_worker.dev.samples import Essay
 
-_WORKER = {
-    "LLM_WORKER_USE_MOCK_LLM": "true",
-    "LLM_WORKER_PROVIDERS__MOCK__LATENCY_MS": "200",
-    "LLM_WORKER_MAX_IN_FLIGHT": "8",
-    "LLM_WORKER_CACHE__REDIS_URL": "",
-}
-_JUSTIFICATIONS = 3
-_REAL_MODELS = (
-    (ProviderName.ANTHROPIC, anthropic.DEFAULT_MODEL),
-    (ProviderName.OPENAI, openai.DEFAULT_MODEL),
-    (ProviderName.GOOGLE, google.DEFAULT_MODEL),
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """What was asked for; without a folder the samples, without a prompt a fitting one."""
+
+    folder: Path | None
+    prompt: str | None
+    provider: ProviderName
+    opens_page: bool | None
+    keeps: bool
 
 
-def run_demo() -> None:
-    """Start everything, compare every pair, show what came out, stop everything."""
+def run_demo(demo: Demo) -> None:
+    """Start everything, compare pairs, show what came out, stop everything."""
     silence_kafka_logs()
-    essays, tally = load_essays(), Tally()
     started_s = time.monotonic()
+    essays = _essays(demo.folder)
+    requests = _requests(essays, demo)
     with TemporaryDirectory(prefix="llm-worker-demo-", ignore_cleanup_errors=True) as directory:
+        judge = choose_judge(demo.provider, requests, Path(directory))
+        if not judge.is_mock:
+            _confirm(judge, len(requests))
         stack = LocalStack(
             Path(directory),
             catalog=load_topics(),
-            environment=_WORKER,
-            inherit_environment=False,
+            environment=judge.environment,
+            # A key must come this way: what is given as settings, other users can read.
+            inherit_environment=not judge.is_mock,
             report=err.print,
         )
         with stack:
-            results = asyncio.run(_compare(stack, _requests(essays), tally))
+            _show_page(f"{stack.web_url}/", opens=demo.opens_page)
+            _say_which_pairs(essays, requests)
+            tally = Tally()
+            results = asyncio.run(_compare(stack, requests, tally))
+            show_ranking(essays, results, judge)
+            show_costs(results, tally, judge, elapsed_s=time.monotonic() - started_s)
+            show_next_steps()
+            if demo.keeps:
+                err.print("\nthe page stays until Ctrl-C")
+                Event().wait()
             err.print("stopping the worker and Kafka")
-    _show(essays, results)
-    out.print(
-        f"\n{tally.done} verdicts, {_failures(tally)}; {tally.tokens:,} tokens, {tally.cost()}: "
-        f"the mock is free; {time.monotonic() - started_s:.0f} s with everything.",
-        soft_wrap=True,
-    )
-    out.print(f"The same tokens would have cost {_real_costs(results)}.", soft_wrap=True)
-    out.print("\n[bold]Where to look next[/]")
-    out.print(_next_steps())
 
 
-def _requests(essays: Sequence[Essay]) -> list[LLMComparisonRequestV1]:
-    """Ask for every pair once, each essay first about as often as second."""
-    prompt = f"Which essay is the better answer to this assignment?\n\n{load_prompt()}"
-    pairs = [
-        (first, second) if number % 2 else (second, first)
-        for number, (first, second) in enumerate(combinations(essays, 2))
-    ]
+def _essays(folder: Path | None) -> tuple[Essay, ...]:
+    if folder is None:
+        return load_essays()
+    try:
+        return read_folder(folder)
+    except EssayFolderError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _requests(essays: Sequence[Essay], demo: Demo) -> list[LLMComparisonRequestV1]:
+    prompt = demo.prompt
+    if prompt is None and demo.folder is None:
+        prompt = f"Which essay is the better answer to this assignment?\n\n{load_prompt()}"
     return [
-        LLMComparisonRequestV1(
-            user_prompt=prompt,
-            essay_a=first.text,
-            essay_b=second.text,
+        new_request(
+            first.text,
+            second.text,
+            prompt=prompt or DEFAULT_PROMPT,
+            provider=demo.provider,
             metadata={Winner.A: first.name, Winner.B: second.name},
         )
-        for first, second in pairs
+        for first, second in choose_pairs(essays)
     ]
+
+
+def _confirm(judge: DemoJudge, count: int) -> None:
+    usd = judge.estimate_usd
+    price = "an unknown sum" if usd is None else f"about USD {plain_usd(round(usd, 4))}"
+    click.confirm(
+        f"{count} comparisons by {judge.provider}, {judge.model}, will cost {price}. All essays "
+        "are sent to it. Go on?",
+        abort=True,
+        err=True,
+    )
+
+
+def _show_page(url: str, *, opens: bool | None) -> None:
+    err.print(f"the worker's page: [bold]{url}[/]", soft_wrap=True)
+    if opens is None:
+        opens = _has_screen()
+    if opens and not webbrowser.open(url):
+        err.print("no browser can be opened here: open the page yourself")
+
+
+def _has_screen() -> bool:
+    """Whether somebody looks; on a terminal alone a browser would take it over."""
+    names = os.environ.keys()  # noqa: TID251 - the desktop's names, no settings of ours
+    return sys.stderr.isatty() and not names.isdisjoint({"DISPLAY", "WAYLAND_DISPLAY"})
+
+
+def _say_which_pairs(essays: Sequence[Essay], requests: Sequence[LLMComparisonRequestV1]) -> None:
+    why = ""
+    if len(essays) > EVERY_PAIR_UP_TO:
+        every = len(essays) * (len(essays) - 1) // 2
+        why = f" of {every:,}: each essay with {TIMES} others"
+    err.print(f"comparing {len(requests)} pairs{why}")
 
 
 async def _compare(
     stack: LocalStack, requests: Sequence[LLMComparisonRequestV1], tally: Tally
 ) -> list[LLMComparisonResultV1]:
     client = ComparisonClient(stack.kafka_options, load_topics(), source_service="llm-worker-demo")
-    err.print(f"comparing {len(requests)} pairs")
     submissions = [Submission(request=request) for request in requests]
     results = []
     with ComparisonProgress(tally, total=len(requests)) as progress:
@@ -110,84 +154,3 @@ async def _compare(
                 tally.add(result)
                 progress.update()
     return results
-
-
-def _show(essays: Sequence[Essay], results: Sequence[LLMComparisonResultV1]) -> None:
-    verdicts = [result for result in results if result.winner is not None]
-    out.print(_ranking_table(essays, verdicts))
-    out.print("\n[bold]Three of the justifications[/]")
-    by_confidence = sorted(verdicts, key=lambda result: result.confidence or 0)
-    step = max(1, (len(by_confidence) - 1) // (_JUSTIFICATIONS - 1))
-    for result in by_confidence[::-step][:_JUSTIFICATIONS]:
-        names = result.request_metadata
-        out.print(
-            f"  A {names[Winner.A]}, B {names[Winner.B]}, "
-            f"confidence {result.confidence:.1f} of 5: {escape(result.justification or '')}",
-            soft_wrap=True,
-        )
-
-
-def _ranking_table(essays: Sequence[Essay], verdicts: Sequence[LLMComparisonResultV1]) -> Table:
-    pairs = [_winner_and_loser(result) for result in verdicts]
-    meant = sorted(essays, key=lambda essay: -essay.quality)
-    meant_places = {essay.name: place for place, essay in enumerate(meant, start=1)}
-    table = Table("place", "essay", "score", "won", "lost", "meant to be", title="Ranking")
-    for place, one in enumerate(rank([essay.name for essay in essays], pairs), start=1):
-        table.add_row(
-            str(place),
-            one.name,
-            f"{one.score:+.2f}",
-            str(one.wins),
-            str(one.losses),
-            str(meant_places[one.name]),
-        )
-    return table
-
-
-def _winner_and_loser(result: LLMComparisonResultV1) -> tuple[str, str]:
-    names = result.request_metadata
-    loser = Winner.B if result.winner is Winner.A else Winner.A
-    return names[result.winner or loser], names[loser]
-
-
-def _failures(tally: Tally) -> str:
-    if not tally.failed:
-        return "none failed"
-    return f"{tally.failed} failed on purpose, as 5 % of the mock's calls do ({tally.failures()})"
-
-
-def _real_costs(results: Sequence[LLMComparisonResultV1]) -> str:
-    clock, costs = SystemClock(), []
-    for provider, model in _REAL_MODELS:
-        prices = PriceBook(provider, clock=clock)
-        cost_usd = total_cost(
-            Billing(cost_usd=prices.cost_usd(model, _usage_of(result))) for result in results
-        )
-        costs.append(
-            f"{'an unknown sum' if cost_usd is None else f'USD {cost_usd:.4f}'} with {model}"
-        )
-    return ", ".join(costs)
-
-
-def _usage_of(result: LLMComparisonResultV1) -> Usage:
-    used = result.token_usage
-    return Usage(prompt_tokens=used.prompt_tokens, completion_tokens=used.completion_tokens)
-
-
-def _next_steps() -> Table:
-    command = escape(_this_command())
-    steps = Table.grid(padding=(0, 2))
-    steps.add_row(f"{command} dev", "the same installation, to stay; beside it:")
-    steps.add_row(f"{command} compare A.txt B.txt", "your own two essays")
-    steps.add_row(f"{command} --help", "everything else")
-    steps.add_row("README.md, docs/", "how it works, and what it promises")
-    return steps
-
-
-def _this_command() -> str:
-    """Give the command as it can be typed from here."""
-    script = Path(sys.executable).with_name("llm-worker")
-    try:
-        return str(script.relative_to(Path.cwd()))
-    except ValueError:
-        return "llm-worker"

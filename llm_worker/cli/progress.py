@@ -34,7 +34,7 @@ class ComparisonProgress:
     Args:
         total: Results to expect, with those that the tally has already.
         beside_data: Whether results are printed at the same time. No bar then where both would
-            meet on one terminal.
+            meet on one terminal, nor anywhere else than on a terminal.
     """
 
     def __init__(self, tally: Tally, *, total: int, beside_data: bool = False) -> None:
@@ -46,7 +46,7 @@ class ComparisonProgress:
             _Rate(),
             TimeRemainingColumn(),
             console=err,
-            disable=beside_data and sys.stdout.isatty(),
+            disable=not err.is_terminal or (beside_data and sys.stdout.isatty()),
             redirect_stdout=False,  # it would divert results into stderr
             redirect_stderr=False,
         )

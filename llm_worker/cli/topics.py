@@ -14,7 +14,8 @@ from rich.table import Table
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.topic_state import Presence, TopicState
 from llm_worker.adapters.kafka.topics import compare_topics, create_topics
-from llm_worker.cli.app import FAILED, err, out
+from llm_worker.cli.app import FAILED, err
+from llm_worker.cli.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def list_topics(*, as_json: bool) -> None:
             ]
         )
     else:
-        out.print(_catalog_table(catalog))
+        print_table(_catalog_table(catalog), crop=False)
 
 
 @topics.command()
@@ -93,7 +94,7 @@ def check(*, as_json: bool) -> None:
 
 
 def _show(states: Sequence[TopicState]) -> None:
-    out.print(_state_table(states))
+    print_table(_state_table(states), crop=False)
     for state in states:
         for words in state.differences:
             click.echo(f"{state.name}: {words}")

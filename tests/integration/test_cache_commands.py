@@ -190,7 +190,7 @@ def test_clear_takes_verdicts_of_another_version_with_all_alone(shelves: Shelves
     shelves.redis.set(f"{shelves.prefix}verdict:{{old}}", b"\xff\xffnobody's")
 
     assert run("clear", "--model", "m").stdout == "0 verdicts deleted\n"
-    assert run("clear", "--all").stdout == "1 verdicts deleted\n"
+    assert json.loads(run("clear", "--all", "--json").stdout) == {"deleted": 1}
 
 
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
@@ -233,8 +233,8 @@ def test_warm_keeps_what_a_worker_will_find_and_overwrites_nothing(shelves: Shel
     lines = [line(new), b"\n", line(new), line(known)]
     payer = str(uuid4())
     lines.append(line(cached, cached=True, request_metadata={"bought_by": payer}))
-    first = run("warm", "-", stdin=line(known))
-    assert first.stdout == "1 kept, 0 already there, 0 skipped\n", first.output
+    first = run("warm", "-", "--json", stdin=line(known))
+    assert json.loads(first.stdout) == {"kept": 1, "already_there": 0, "skipped": 0}, first.output
     before = shelves.get(fingerprint(known))
 
     shown = run("warm", "-", stdin=b"".join(lines))

@@ -67,6 +67,11 @@ def test_set_is_shown_a_wrong_value_is_refused_and_unset_takes_it_away() -> None
 
     assert run("unset", DAILY).stdout == f"{DAILY}: 5, by environment (before: 7.50)\n"
     assert (daily()["value"], daily()["source"]) == ("5", "environment")
+    told = [run(*words, "--json").stdout for words in (("set", DAILY, "6"), ("unset", DAILY))]
+    assert [json.loads(words) for words in told] == [
+        {"name": DAILY, "value": "6", "before": "5"},
+        {"name": DAILY, "value": "5", "source": "environment", "before": "6"},
+    ]
 
 
 @pytest.mark.usefixtures("_topics")

