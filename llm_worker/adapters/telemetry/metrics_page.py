@@ -19,7 +19,7 @@ hundred is counted as `other`. CPU, memory, open files and start time are in
 prometheus_client's `process_*` and `python_gc_*`.
 
 Rules for alerts and a dashboard: [deploy/](../deploy/README.md); what to do about an alert:
-[operations.md](operations.md).
+[runbook.md](runbook.md).
 
 This page is generated from `llm_worker/adapters/telemetry/`.
 
