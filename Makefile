@@ -10,11 +10,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help venv demo check format test chaos bench lock clean
+.PHONY: help venv demo check format test docs docs-links chaos bench lock clean
 .PHONY: check-format check-lint check-types check-imports check-schemas check-tests
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) ## Make .venv with everything that tests and docs need, from the lock files
 	@:
@@ -36,9 +36,11 @@ $(INSTALLED): requirements-test.lock $(RUNS)
 	@touch $@
 
 # In a terminal, a job of its own (-m): or Ctrl-C would also hit make, which then cannot end with 0.
-demo: ## Rank twelve essays on an embedded Kafka; ends by itself
-	@if [ -t 0 ]; then bash -mc '$(MAKE) $(RUNS) && $(BIN)/llm-worker demo || test $$? -eq 130'; \
-	else $(MAKE) $(RUNS) && $(BIN)/llm-worker demo; fi
+# The shell, not make, puts ESSAYS in: its name may hold spaces and quotes.
+demo: DEMO = $(BIN)/llm-worker demo $(if $(ESSAYS),--essays "$$ESSAYS")
+demo: ## Rank twelve essays, or ESSAYS=dir/, on an embedded Kafka; ends by itself
+	@if [ -t 0 ]; then bash -mc '$(MAKE) $(RUNS) && $(DEMO) || test $$? -eq 130'; \
+	else $(MAKE) $(RUNS) && $(DEMO); fi
 
 check: $(INSTALLED) ## Format, lint, types, import contracts, schemas, unit tests: before each commit
 	@$(MAKE) -j 2 --keep-going --output-sync=target \
@@ -58,6 +60,14 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 test: $(INSTALLED) ## All tests, on a real Kafka and a real Redis that they start themselves
 	$(BIN)/pytest tests
 
+SPHINX = $(BIN)/sphinx-build -c docs --nitpicky --fail-on-warning --keep-going --fresh-env --quiet
+
+docs: $(INSTALLED) ## The pages as HTML in build/docs; a link to nowhere within them is an error
+	$(SPHINX) -b html . build/docs
+
+docs-links: $(INSTALLED) ## Ask for every page of others that ours link to; needs the internet
+	$(SPHINX) -b linkcheck . build/links
+
 chaos: $(INSTALLED) ## The reliability tests at full size
 	CHAOS=full $(BIN)/pytest tests/chaos
 
@@ -76,5 +86,5 @@ lock: $(INSTALLED) ## Lock the dependencies of pyproject.toml again
 	$(COMPILE) --constraint requirements-test.lock --output-file requirements.lock
 
 clean: ## Remove everything that make has made
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,7 +64,7 @@ async def test_pair_is_judged_in_one_order_or_in_both(installation: Installation
         both = await client.compare("Tea is hot.", "tea hot", both_orders=True, timeout_s=60)
 
     assert one.winner in Winner
-    assert (one.provider, one.cost_usd) == (ProviderName.MOCK, 0)
+    assert (one.provider, one.cost_usd) == (ProviderName.MOCK, Decimal(0))
     assert both.is_tie is (both.ab.winner is both.ba.winner)
     assert both.ab.correlation_id != both.ba.correlation_id
 

@@ -174,6 +174,7 @@ class DeliveryApp(faust.App):
             # Without a partition Faust waits for nothing; calls that were handed over still run.
             is_last = True
             await self._drain(is_last)
+            self._drained.set()  # partitions that come this late are let go at once
         await self._closing()
 
     @override

@@ -165,6 +165,16 @@ async def test_shutdown_without_a_partition_drains_what_was_handed_over(
     assert (drains.drained, drains.closed) == ([True], 1)
 
 
+async def test_partitions_that_come_while_a_process_ends_without_any_do_not_hold_it_up(
+    app: DeliveryApp,
+) -> None:
+    consumer_of(app)
+    app._stopped.set()
+    await app.on_stop()
+    async with asyncio.timeout(30):
+        await app._on_partitions_revoked(set())
+
+
 async def test_rebalance_during_the_last_drain_waits_for_its_commit(
     app: DeliveryApp, drains: Drains
 ) -> None:
