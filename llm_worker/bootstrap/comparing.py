@@ -7,11 +7,10 @@ from contextlib import aclosing, contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from pydantic_core import PydanticSerializationError
-
 from llm_worker.adapters.web.answers import RequestError, invalid, unavailable
 from llm_worker.bootstrap.handing_over import hand_over, too_large
 from llm_worker.client.errors import ClientError, NoAnswerError
+from llm_worker.client.failures import RequestValidationError
 from llm_worker.client.submission import Submission, render
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, ErrorCode
 from llm_worker.domain.delivery import Record
@@ -163,7 +162,7 @@ class Comparing:
             written = render(
                 submission, self._topics, source_service=SERVICE, now=self._clock.now()
             )
-        except PydanticSerializationError:
+        except RequestValidationError:
             raise invalid("metadata is nested too deeply; keep it under 250 levels") from None
         most = self._topics[REQUEST_TOPICS[submission.lane]].max_message_bytes
         if len(written.value) + _OVERHEAD_BYTES > most:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from llm_worker.adapters.clock import SystemClock
 from llm_worker.cli.app import FAILED, out
 from llm_worker.cli.connection import connect
 from llm_worker.cli.wording import cost_of
-from llm_worker.client.judge import DEFAULT_PROMPT, new_request, swapped
+from llm_worker.client.judge import DEFAULT_PROMPT, GRACE_S, due_within, new_request, swapped
 from llm_worker.client.judgement import BothOrders, Judgement
 from llm_worker.contracts.vocabulary import ProviderName, Winner
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from llm_worker.contracts.request import LLMComparisonRequestV1
     from llm_worker.contracts.result import LLMComparisonResultV1
 
-# A worker that knows the deadline answers with TIMEOUT; that answer has to travel too.
-_GRACE_S = 5.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -72,9 +69,10 @@ def compare(  # noqa: PLR0913 - one argument per option
         prompt=prompt,
         provider=provider,
         model=model or None,
-    ).model_copy(update={"not_after": SystemClock().now() + timedelta(seconds=timeout_s)})
+    )
+    request = due_within(request, timeout_s, SystemClock().now())
     requests = [request, swapped(request)] if both_orders else [request]
-    results = asyncio.run(_ask(requests, timeout_s + _GRACE_S))
+    results = asyncio.run(_ask(requests, timeout_s + GRACE_S))
     files = {Winner.A: essay_a, Winner.B: essay_b}
     if both_orders:
         _tell_both(results, files, as_json=as_json)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, aclosing, nullcontext, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -14,11 +13,11 @@ from typing_extensions import override
 from llm_worker.client.errors import ClientError, NoAnswerError, translated
 from llm_worker.client.failures import RequestValidationError
 from llm_worker.client.journal import Journal, identified
-from llm_worker.client.judge import DEFAULT_TIMEOUT_S, Judge
+from llm_worker.client.judge import DEFAULT_TIMEOUT_S, GRACE_S, Judge, due_within, utc_now
 from llm_worker.client.judgement import Judgement
 from llm_worker.client.outstanding import Outstanding
 from llm_worker.client.publishing import writer
-from llm_worker.client.reading import next_records, reader, require_topics
+from llm_worker.client.reading import connection_to, next_records, reader, require_topics
 from llm_worker.client.sending import Sender
 from llm_worker.client.submission import Submission, render
 from llm_worker.contracts.topics import load_topics
@@ -27,6 +26,7 @@ from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane, TopicName
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
@@ -39,12 +39,6 @@ if TYPE_CHECKING:
 
 _LINGER_MS: Final = 10
 _BATCH_BYTES: Final = 131_072
-_GRACE_S: Final = 5.0
-"""A worker that knows the deadline answers with TIMEOUT; that answer has to travel too."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - the default for those who bring no clock
 
 
 class ComparisonClient(Judge):
@@ -79,9 +73,9 @@ class ComparisonClient(Judge):
         reply_topic: str | None = None,
         lane: Lane = Lane.NORMAL,
         max_outstanding: int = 2_000,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._kafka = {"bootstrap_servers": kafka} if isinstance(kafka, str) else kafka
+        self._kafka = connection_to(kafka)
         self._topics = topics or load_topics()
         self._source_service = source_service
         self._reply_topic = reply_topic
@@ -101,10 +95,8 @@ class ComparisonClient(Judge):
     async def judge(
         self, request: LLMComparisonRequestV1, *, timeout_s: float = DEFAULT_TIMEOUT_S
     ) -> Judgement:
-        if request.not_after is None:
-            not_after = self._now() + timedelta(seconds=timeout_s)
-            request = request.model_copy(update={"not_after": not_after})
-        return Judgement.of(await self.ask(request, timeout_s=timeout_s + _GRACE_S))
+        request = due_within(request, timeout_s, self._now())
+        return Judgement.of(await self.ask(request, timeout_s=timeout_s + GRACE_S))
 
     async def ask(
         self, request: Submission | LLMComparisonRequestV1, *, timeout_s: float
@@ -132,7 +124,8 @@ class ComparisonClient(Judge):
         With a `journal`, a file, each result is in it before it is given. The same requests with
         the same journal go on after a crash: results that it has are given from it, the rest is
         sent under the same event ids, so that what was bought meanwhile is not bought again. A
-        request without an event id is named by its content: it must be the same in both runs.
+        request without an event id is named by its content, with the reply topic: it must be the
+        same in both runs.
 
         Raises:
             NoAnswerError: For `silence_s` no result came at all.
@@ -215,24 +208,25 @@ class ComparisonClient(Judge):
     def _submissions(
         self, requests: Iterable[Submission | LLMComparisonRequestV1], *, is_named: bool
     ) -> Iterator[Submission]:
-        """Give each its event id, by its content where `is_named`, and its reply topic."""
-        submissions = (
-            identified(requests, lane=self._lane)
-            if is_named
-            else (
-                request
-                if isinstance(request, Submission)
-                else Submission(request=request, lane=self._lane)
-                for request in requests
-            )
+        """Give each its reply topic and its event id, by its content where `is_named`."""
+        addressed = map(self._addressed, requests)
+        if is_named:
+            return identified(addressed, lane=self._lane)
+        return (
+            request
+            if isinstance(request, Submission)
+            else Submission(request=request, lane=self._lane)
+            for request in addressed
         )
-        return map(self._addressed, submissions)
 
-    def _addressed(self, submission: Submission) -> Submission:
-        if self._reply_topic is None or submission.request.callback_topic is not None:
-            return submission
-        request = submission.request.model_copy(update={"callback_topic": self._reply_topic})
-        return replace(submission, request=request)
+    def _addressed(
+        self, asked: Submission | LLMComparisonRequestV1
+    ) -> Submission | LLMComparisonRequestV1:
+        request = asked.request if isinstance(asked, Submission) else asked
+        if self._reply_topic is None or request.callback_topic is not None:
+            return asked
+        request = request.model_copy(update={"callback_topic": self._reply_topic})
+        return replace(asked, request=request) if isinstance(asked, Submission) else request
 
     def _require_our_reply_topic(self, submission: Submission) -> None:
         asked = submission.request.callback_topic
@@ -280,7 +274,7 @@ async def _take(
             "check that a worker runs and is ready"
         ) from None
     if isinstance(answer, ClientError):
-        raise answer
+        raise answer.with_traceback(None)  # others raise it too, and it would keep their frames
     del waiting[answer.request_id]
     if journal is not None:
         journal.keep(answer)

@@ -28,7 +28,9 @@ _COME_AGAIN: Final = (CommitFailedError, IllegalStateError, KafkaConnectionError
 class GroupConsumer(Protocol):
     """What is asked of an AIOKafkaConsumer in a group, without auto-commit."""
 
-    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def getmany(
+        self, *, timeout_ms: int, max_records: int | None
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
         """Wait a little for records."""
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -68,13 +70,18 @@ class Deliveries(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka sh
         while True:
             if _now_s() >= self._commit_at_s:
                 await self.commit()
+                if self._waiting:  # or the group would count from when the first of them came
+                    await self._fetch(timeout_ms=0, max_records=1)
             if self._waiting:
                 self._in_hand = self._waiting.popleft()
                 return self._in_hand
-            with translated(self._kafka):
-                batches = await self._consumer.getmany(timeout_ms=_PATIENCE_MS)
-            for records in batches.values():
-                self._waiting.extend(records)
+            await self._fetch(timeout_ms=_PATIENCE_MS, max_records=None)
+
+    async def _fetch(self, *, timeout_ms: int, max_records: int | None) -> None:
+        with translated(self._kafka):
+            batches = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        for records in batches.values():
+            self._waiting.extend(records)
 
     def finish(self) -> None:
         """Call the record in hand done."""

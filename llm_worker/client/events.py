@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from llm_worker.client.deliveries import Deliveries
 from llm_worker.client.errors import ClientError, UnreadableEventError, translated
-from llm_worker.client.reading import reader, require_topics
+from llm_worker.client.reading import connection_to, reader, require_topics
 from llm_worker.contracts.envelope import EventEnvelope, WireModel
 from llm_worker.contracts.events import LLMCostTrackingV1
 from llm_worker.contracts.faults import fields_at_fault
@@ -81,7 +81,7 @@ class EventReader(Generic[EventT]):
         from_start: bool = True,
         remembered: int = _REMEMBERED,
     ) -> None:
-        self._kafka = {"bootstrap_servers": kafka} if isinstance(kafka, str) else kafka
+        self._kafka = connection_to(kafka)
         self._envelopes = _envelopes(topics or load_topics(), events)
         self._group = group
         self._from_start = from_start

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
 import httpx
+import orjson
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -33,21 +32,20 @@ from llm_worker.client.failures import (
     RequestValidationError,
     error_of_answer,
 )
-from llm_worker.client.judge import DEFAULT_TIMEOUT_S, Judge
+from llm_worker.client.judge import DEFAULT_TIMEOUT_S, GRACE_S, Judge, due_within, utc_now
 from llm_worker.client.judgement import Judgement
+from llm_worker.client.submission import written
 from llm_worker.contracts.http import ComparisonAnswer, ErrorAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from types import TracebackType
 
     from llm_worker.contracts.request import LLMComparisonRequestV1
 
 _PATH: Final = "/api/v1/comparison"
 _CONNECT_TIMEOUT_S: Final = 10.0
-_GRACE_S: Final = 5.0
-"""A worker that knows the deadline answers with TIMEOUT; that answer has to travel too."""
-
 _BACKOFF: Final = wait_random_exponential(multiplier=0.5, max=10)
 _TRY_AGAIN: Final = frozenset(
     {
@@ -59,10 +57,6 @@ _TRY_AGAIN: Final = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - the default for those who bring no clock
 
 
 class _TryAgainError(Exception):
@@ -113,7 +107,7 @@ class HttpComparisonClient(Judge):
         *,
         api_key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         url = httpx.URL(base_url)
         if url.scheme not in {"http", "https"} or not url.host:
@@ -157,9 +151,8 @@ class HttpComparisonClient(Judge):
             raise RequestValidationError(
                 "callback_topic: over HTTP the answer comes back itself; leave it out"
             )
-        if idempotency_key is None and request.not_after is None:
-            not_after = self._now() + timedelta(seconds=timeout_s)
-            request = request.model_copy(update={"not_after": not_after})
+        if idempotency_key is None:
+            request = due_within(request, timeout_s, self._now())
         troubles = _Troubles()
         asking = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgainError),
@@ -168,8 +161,8 @@ class HttpComparisonClient(Judge):
             reraise=True,
         )
         try:
-            async with asyncio.timeout(timeout_s + _GRACE_S):
-                return await asking(self._ask, _body(request), idempotency_key or str(uuid4()))
+            async with asyncio.timeout(timeout_s + GRACE_S):
+                return await asking(self._ask, written(request), idempotency_key or str(uuid4()))
         except TimeoutError:
             raise troubles.ending(timeout_s) from None
 
@@ -233,19 +226,11 @@ def _refusals(where: str, said: str) -> dict[int, ClientError]:
     }
 
 
-def _body(request: LLMComparisonRequestV1) -> bytes:
-    try:
-        return request.__pydantic_serializer__.to_json(request)
-    except PydanticSerializationError:
-        raise RequestValidationError(
-            "metadata: cannot be written as JSON; put plain values into it"
-        ) from None
-
-
 def _verdict(response: httpx.Response) -> ComparisonAnswer:
     try:
-        return ComparisonAnswer.model_validate_json(response.content)
-    except ValidationError:
+        # Not model_validate_json: it reads fewer levels than the worker writes.
+        return ComparisonAnswer.model_validate(orjson.loads(response.content))
+    except (ValidationError, orjson.JSONDecodeError):
         raise UnreadableResultError(
             "an answer cannot be read: use a client as new as the worker, and check base_url"
         ) from None

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 from uuid import UUID, uuid5
 
+import orjson
 from pydantic import ValidationError
 
 from llm_worker.client.errors import ClientError
-from llm_worker.client.submission import Submission
+from llm_worker.client.submission import Submission, written
 from llm_worker.contracts.result import LLMComparisonResultV1
 from llm_worker.contracts.vocabulary import Lane
 
@@ -51,12 +52,23 @@ class Journal:
             return None
         with self._path.open("rb") as file:
             file.seek(offset)
-            return LLMComparisonResultV1.model_validate_json(file.readline())
+            return _read(file.readline())
 
     def keep(self, result: LLMComparisonResultV1) -> None:
-        """Write a result down; the operating system has it on return."""
-        self._offsets[result.request_id] = self._file.seek(0, 2)
-        self._file.write(result.model_dump_json().encode() + b"\n")
+        """Write a result down; the operating system has it on return.
+
+        Raises:
+            JournalError: It has not, and the file is as before.
+        """
+        line, offset = result.model_dump_json().encode() + b"\n", self._file.seek(0, 2)
+        try:
+            is_whole = self._file.write(line) == len(line)
+        except OSError as error:
+            raise JournalError(f"{self._path}: {error.strerror}; mend that and go on") from error
+        if not is_whole:
+            self._file.truncate(offset)
+            raise JournalError(f"{self._path}: the disk is full; make room and go on")
+        self._offsets[result.request_id] = offset
 
     def __enter__(self) -> Self:
         try:
@@ -81,8 +93,8 @@ class Journal:
         offset = 0
         for number, line in enumerate(file, start=1):
             try:
-                result = LLMComparisonResultV1.model_validate_json(line)
-            except ValidationError:
+                result = _read(line)
+            except (ValidationError, orjson.JSONDecodeError):
                 if not line.endswith(b"\n") and _is_cut_off(line):
                     file.truncate(offset)
                     return
@@ -94,6 +106,11 @@ class Journal:
             if not line.endswith(b"\n"):
                 file.seek(offset)
                 file.write(b"\n")
+
+
+def _read(line: bytes) -> LLMComparisonResultV1:
+    # Not model_validate_json: it reads fewer levels than the worker writes.
+    return LLMComparisonResultV1.model_validate(orjson.loads(line))
 
 
 def _is_cut_off(line: bytes) -> bool:
@@ -112,6 +129,6 @@ def identified(
         if isinstance(request, Submission):
             yield request
             continue
-        content = uuid5(_NAMESPACE, request.model_dump_json())
+        content = uuid5(_NAMESPACE, written(request).decode())
         seen[content] += 1
         yield Submission(request=request, event_id=uuid5(content, str(seen[content])), lane=lane)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack, overload
 
 from pydantic import ValidationError
@@ -24,6 +25,9 @@ DEFAULT_PROMPT: Final = (
 DEFAULT_TIMEOUT_S: Final = 300.0
 """Seconds that a comparison may take; the worker's own limit is the same by default."""
 
+GRACE_S: Final = 5.0
+"""A worker that knows the deadline answers with TIMEOUT; that answer has to travel too."""
+
 
 class Wishes(TypedDict, total=False):
     """What a comparison may be asked with; see LLMComparisonRequestV1 and LLMConfigOverrides."""
@@ -39,6 +43,7 @@ class Wishes(TypedDict, total=False):
     organization_id: str | None
     user_id: str | None
     metadata: Mapping[str, Any]
+    not_after: datetime | None
     cache_mode: str
     replicate: int
 
@@ -81,6 +86,20 @@ def new_request(
 def swapped(request: LLMComparisonRequestV1) -> LLMComparisonRequestV1:
     """Ask the same with the two essays in the other order."""
     return request.model_copy(update={"essay_a": request.essay_b, "essay_b": request.essay_a})
+
+
+def due_within(
+    request: LLMComparisonRequestV1, timeout_s: float, now: datetime
+) -> LLMComparisonRequestV1:
+    """Give a request its deadline, unless it has one."""
+    if request.not_after is not None:
+        return request
+    return request.model_copy(update={"not_after": now + timedelta(seconds=timeout_s)})
+
+
+def utc_now() -> datetime:
+    """Tell the time; the default for those who bring no clock."""
+    return datetime.now(UTC)  # noqa: TID251 - see above
 
 
 class Judge(ABC):

@@ -44,7 +44,7 @@ class Outstanding:
             ClientError: No more results will come.
         """
         if self._ended_by is not None:
-            raise self._ended_by
+            raise self._ended_by.with_traceback(None)  # or it keeps the frames of all before
         same_key = self._inboxes.setdefault(submission.key, {})
         if str(submission.event_id) in same_key:
             raise ValueError(f"event id {submission.event_id} is waiting for its result already")

@@ -44,7 +44,7 @@ _VERBS: Final = (
     "you are|you must|your"
 )
 _INSTRUCTION: Final = re.compile(
-    rf"(?:^|[.!?:][ \t]{0, 8})[^\w\n]{{0,8}}(?:{_VERBS})\b"
+    rf"(?:^|[.!?:][ \t]{{0,8}})[^\w\n]{{0,8}}(?:{_VERBS})\b"
     r"|\bjson\b|\bwinner\b|\bjustification\b|\bessay[ \t]{1,3}[ab]\b"
     r"|\b(?:which|both|two|these|better)[ \t]{1,3}(?:of the )?essays?\b|[{}]|```",
     _FLAGS | re.MULTILINE,

@@ -7,16 +7,20 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from llm_worker.client.errors import UnreachableError, translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 
     from llm_worker.domain.delivery import Record
 
 _STOP_TIMEOUT_S: Final = 5.0
 _SEND_TIMEOUT_S: Final = 30.0
+GIVE_UP_S: Final = 120.0
+"""Seconds after which records that the broker does not take are given up."""
+
 _UNCONFIRMED: Final = 500
 """Records that are sent before their confirmations are awaited."""
 
@@ -40,10 +44,24 @@ async def writer(
                 await producer.partitions_for(topic)  # or the first send would wait for it
         yield producer
     finally:
-        # Without a broker, an idempotent producer would wait for ever to send what it holds.
+        await _stop(producer)
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    """Stop in bounded time; what the broker does not take meanwhile fails, and is never sent."""
+    is_stopped = False
+    try:
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await producer.stop()
+                is_stopped = True
+    finally:
+        sending = producer._sender.sender_task  # noqa: SLF001 - there is no public way
+        if not is_stopped and sending is not None:
+            # Cut short it has closed nothing, and would go on sending.
+            sending.cancel()
+            producer._message_accumulator.fail_all(KafkaTimeoutError())  # noqa: SLF001 - the same
+            await producer.client.close()
 
 
 async def publish(kafka: Mapping[str, Any], record: Record) -> None:
@@ -95,10 +113,21 @@ async def publish_all(
                     record.topic, record.value, key=record.key, headers=list(record.headers)
                 )
                 unconfirmed.append(sent)
-                if len(unconfirmed) >= _UNCONFIRMED:
-                    await asyncio.gather(*unconfirmed)
-                    unconfirmed.clear()
+            if len(unconfirmed) >= _UNCONFIRMED:
+                await _confirmed(kafka, unconfirmed)
+                unconfirmed.clear()
             count += 1
-        with translated(kafka):
-            await asyncio.gather(*unconfirmed)
+        await _confirmed(kafka, unconfirmed)
     return count
+
+
+async def _confirmed(kafka: Mapping[str, Any], unconfirmed: Sequence[asyncio.Future[Any]]) -> None:
+    try:
+        # In this order: a TimeoutError is an OSError too, which `translated` would take.
+        async with asyncio.timeout(GIVE_UP_S):
+            with translated(kafka):
+                await asyncio.gather(*unconfirmed)
+    except TimeoutError:
+        raise UnreachableError(
+            f"Kafka has not confirmed records within {GIVE_UP_S:.0f} s: do it again once it does"
+        ) from None

@@ -22,6 +22,11 @@ _FETCH_BYTES = 65_536
 _FETCH_WAIT_MS = 20
 
 
+def connection_to(kafka: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give connection arguments, also for servers that are named alone."""
+    return {"bootstrap_servers": kafka} if isinstance(kafka, str) else kafka
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicRecord:
     """A record as it lies on its topic; `written_at` is the record's own timestamp."""

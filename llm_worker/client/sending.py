@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from llm_worker.client.errors import ClientError, UnreachableError
+from llm_worker.client.publishing import GIVE_UP_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
     from llm_worker.client.submission import RequestRecord
-
-GIVE_UP_S: Final = 120.0
-"""Seconds after which a record that the broker does not take is given up."""
 
 _PAUSE_S: Final = 1.0
 _FOR_GOOD: Final = (
@@ -46,8 +44,9 @@ _FOR_GOOD: Final = (
 @dataclass(slots=True, eq=False)
 class _Sending:
     record: RequestRecord
-    give_up_at: float
     held: asyncio.Future[None] = field(default_factory=asyncio.Future)
+    delivery: asyncio.Future[Any] | None = None
+    """By the producer that had it last."""
 
 
 class Sender:
@@ -67,20 +66,34 @@ class Sender:
         self._open_producer = open_producer
         self._producer: AIOKafkaProducer | None = None
         self._closing = AsyncExitStack()
-        self._in_flight: set[_Sending] = set()
-        self._failed: list[_Sending] = []
-        self._has_failed = asyncio.Event()
+        self._is_open = False
+        self._undecided: set[_Sending] = set()
+        self._must_mend = asyncio.Event()
 
     async def send(self, record: RequestRecord) -> asyncio.Future[None]:
-        """Hand a record over; the future ends when the broker holds it, or with why not."""
-        sending = _Sending(record, asyncio.get_running_loop().time() + GIVE_UP_S)
-        await self._hand_over(sending)
+        """Hand a record over; the future ends when the broker holds it, or with why not.
+
+        Raises:
+            ClientError: The client is not entered.
+        """
+        if not self._is_open:
+            raise ClientError("the client is not open: use it within `async with`")
+        sending = _Sending(record)
+        giving_up = asyncio.get_running_loop().call_later(GIVE_UP_S, self._give_up, sending)
+        self._undecided.add(sending)
+        sending.held.add_done_callback(lambda _held: self._forget(sending, giving_up))
+        try:
+            await self._hand_over(sending)
+        except BaseException:
+            sending.held.cancel()  # whoever asked has gone: it is not to be sent any more
+            raise
         return sending.held
 
     async def __aenter__(self) -> Self:
         await self._open()
         # Owned by this sender, which cancels it on leaving.
         self._mending = asyncio.create_task(self._mend())  # noqa: TID251 - see above
+        self._is_open = True
         return self
 
     async def __aexit__(
@@ -89,71 +102,72 @@ class Sender:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_open = False
         self._mending.cancel()
         with suppress(asyncio.CancelledError):
             await self._mending
         await self._closing.aclose()
-        for sending in self._in_flight | set(self._failed):
+        for sending in list(self._undecided):
             sending.held.cancel()
 
     async def _open(self) -> None:
         self._producer = await self._closing.enter_async_context(self._open_producer())
 
     async def _hand_over(self, sending: _Sending) -> None:
-        record, producer = sending.record, self._producer
-        self._in_flight.add(sending)
-        if producer is None:
-            self._fail(sending, None)
-            return
-        try:
-            delivery = await producer.send(
-                record.topic, value=record.value, key=record.key, headers=record.headers
-            )
-        except KafkaError as error:
-            self._fail(sending, error)
-            return
-        delivery.add_done_callback(lambda ended: self._end(sending, ended))
+        record = sending.record
+        # Without a producer a new one is being opened, which gets all that is undecided.
+        while not sending.held.done() and (producer := self._producer) is not None:
+            try:
+                sending.delivery = await producer.send(
+                    record.topic, value=record.value, key=record.key, headers=record.headers
+                )
+            except KafkaError as error:
+                if producer is self._producer:
+                    self._fail(sending, error)
+                    return
+            else:
+                sending.delivery.add_done_callback(lambda ended: self._end(sending, ended))
+                return
 
     def _end(self, sending: _Sending, delivery: asyncio.Future[Any]) -> None:
         error = None if delivery.cancelled() else delivery.exception()
-        if sending not in self._in_flight or sending.held.done():
+        if sending.held.done():
             return
         if error is None and not delivery.cancelled():
-            self._in_flight.discard(sending)
             sending.held.set_result(None)
-        else:
+        elif delivery is sending.delivery:
             self._fail(sending, error)
 
     def _fail(self, sending: _Sending, error: BaseException | None) -> None:
         """Send it again later, unless that would not help."""
-        self._in_flight.discard(sending)
-        if sending.held.done():
-            return
-        if error is not None and (
-            isinstance(error, _FOR_GOOD) or not isinstance(error, KafkaError)
-        ):
+        is_final = isinstance(error, _FOR_GOOD) or not isinstance(error, KafkaError | None)
+        if error is not None and is_final:
             sending.held.set_exception(error)
-        elif asyncio.get_running_loop().time() > sending.give_up_at:
-            sending.held.set_exception(
-                UnreachableError(
-                    f"Kafka has not taken a request within {GIVE_UP_S:.0f} s: check its brokers"
-                )
-            )
         else:
-            self._failed.append(sending)
-            self._has_failed.set()
+            self._must_mend.set()
+
+    def _give_up(self, sending: _Sending) -> None:
+        sending.held.set_exception(
+            UnreachableError(
+                f"Kafka has not taken a request within {GIVE_UP_S:.0f} s: check its brokers"
+            )
+        )
+        self._must_mend.set()  # or the producer would send it all the same once it can
+
+    def _forget(self, sending: _Sending, giving_up: asyncio.TimerHandle) -> None:
+        giving_up.cancel()
+        self._undecided.discard(sending)
 
     async def _mend(self) -> None:
         while True:
-            await self._has_failed.wait()
+            await self._must_mend.wait()
             await asyncio.sleep(_PAUSE_S)  # a new producer would meet the same at once
             self._producer = None
             await self._closing.aclose()
-            self._has_failed.clear()
-            # Stopped in bounded time, the old one may leave records undecided for ever.
-            again = self._failed + list(self._in_flight)
-            self._failed, self._in_flight = [], set()
-            with suppress(ClientError):
+            try:
                 await self._open()
-            for sending in again:
+            except ClientError:
+                continue
+            self._must_mend.clear()
+            for sending in list(self._undecided):
                 await self._hand_over(sending)

@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from llm_worker.client.errors import UnreadableResultError
+from llm_worker.client.failures import RequestValidationError
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.faults import fields_at_fault
 from llm_worker.contracts.request import LLMComparisonRequestV1
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from llm_worker.contracts.topics import TopicCatalog
 
-_RequestEnvelope = EventEnvelope[LLMComparisonRequestV1]
 _ResultEnvelope = EventEnvelope[LLMComparisonResultV1]
 
 
@@ -65,10 +65,10 @@ class RequestRecord:
 def render(
     submission: Submission, topics: TopicCatalog, *, source_service: str, now: datetime
 ) -> RequestRecord:
-    """Write a submission down."""
+    """Write a submission down; raises RequestValidationError as `written` does."""
     name = REQUEST_TOPICS[submission.lane]
     event_type = topics[name].name
-    envelope = _RequestEnvelope.model_construct(
+    envelope = EventEnvelope[LLMComparisonRequestV1].model_construct(
         event_id=submission.event_id,
         event_type=event_type,
         event_timestamp=now,
@@ -79,16 +79,34 @@ def render(
         data=submission.request,
         metadata=dict(submission.trace) or None,
     )
+    around = envelope.model_dump(mode="json", exclude={"data"})
     return RequestRecord(
         topic=topics.on_broker(name),
         key=submission.key,
-        value=envelope.__pydantic_serializer__.to_json(envelope),
+        value=orjson.dumps({**around, "data": orjson.Fragment(written(submission.request))}),
         headers=[
             ("correlation_id", submission.key),
             ("event_type", event_type.encode()),
             *((name, value.encode()) for name, value in submission.trace.items()),
         ],
     )
+
+
+def written(request: LLMComparisonRequestV1) -> bytes:
+    """Write a request down as it goes out: only what was asked for.
+
+    A later version, which knows more fields, writes the same: under one event id nothing else may
+    ever be sent.
+
+    Raises:
+        RequestValidationError: Its metadata is nothing that JSON can hold.
+    """
+    try:
+        return orjson.dumps(request.model_dump(mode="json", exclude_defaults=True))
+    except (ValueError, TypeError):
+        raise RequestValidationError(
+            "metadata: cannot be written as JSON; put plain values into it, under 250 levels deep"
+        ) from None
 
 
 def read_result(value: bytes | None) -> LLMComparisonResultV1:

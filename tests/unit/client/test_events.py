@@ -79,20 +79,24 @@ class Group:
     done: set[bytes] = field(default_factory=set)
     refuses: list[bool] = field(default_factory=list)
     error: Exception = field(default_factory=CommitFailedError)
+    polls: int = 0
 
     def assign(self, partitions: set[TopicPartition]) -> None:
         self.ours = set(partitions)
         self.positions = {at: self.committed.get(at, 0) for at in partitions}
 
-    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+    async def getmany(
+        self, *, timeout_ms: int, max_records: int | None
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
         del timeout_ms
+        self.polls += 1
         await asyncio.sleep(0)
         found = {}
         for at in self.ours:
             first = self.positions[at]
             found[at] = [
                 a_record(at, first + number, value)
-                for number, value in enumerate(self.records[at][first : first + 3])
+                for number, value in enumerate(self.records[at][first : first + (max_records or 3)])
             ]
             self.positions[at] += len(found[at])
         return found
@@ -180,7 +184,7 @@ class Run:
             self._group.done.add(an_event(self._in_hand.int))
         self._in_hand = None
         asking = asyncio.ensure_future(anext(self.reader))
-        for _ in range(5):
+        for _ in range(50):
             await asyncio.sleep(0)
         if not asking.done():
             asking.cancel()
@@ -222,6 +226,18 @@ async def test_event_in_hand_is_committed_only_once_the_next_is_asked_for() -> N
     assert group.committed == {}
     await take(reader, 1)
     assert group.committed == {FIRST: 1}
+
+
+async def test_group_is_asked_again_while_events_that_came_are_slowly_handled() -> None:
+    """It counts from the last time, and takes the partitions of who stays away for long."""
+    group = Group({FIRST: [an_event(n) for n in range(1, 4)]})
+    group.done.update(group.records[FIRST])
+    group.assign({FIRST})
+    reader = a_reader(group)
+    await take(reader, 1)
+    before = group.polls
+    await take(reader, 1)
+    assert group.polls == before + 1
 
 
 async def test_leaving_by_an_exception_commits_only_what_came_before() -> None:

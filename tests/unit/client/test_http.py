@@ -155,7 +155,7 @@ def test_request_with_a_key_of_its_own_goes_as_it_is() -> None:
     worker = Worker(verdict())
     ask(worker, idempotency_key="pair-7")
     assert worker.keys == {"pair-7"}
-    assert json.loads(worker.asked[0].content)["not_after"] is None
+    assert "not_after" not in json.loads(worker.asked[0].content)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+from typing import IO, TYPE_CHECKING, Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -121,3 +122,47 @@ def test_request_without_a_name_stands_in_the_lane_asked_for() -> None:
     (submission,) = identified(requests("a"), lane=Lane.BULK)
 
     assert submission.lane is Lane.BULK
+
+
+class FullDisk:
+    """A file on a disk that has room for so many bytes."""
+
+    def __init__(self, file: IO[bytes], room: int) -> None:
+        self._file = file
+        self._room = room
+
+    def write(self, line: bytes) -> int:
+        if not self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken, self._room = self._file.write(line[: self._room]), 0
+        return taken
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a file does
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("room", [100, 0])
+def test_full_disk_is_told_and_leaves_the_journal_as_it_was(path: Path, room: int) -> None:
+    with Journal(path) as journal:
+        journal.keep(result_of(ONE))
+        on_disk = journal._file
+        journal._file = cast("Any", FullDisk(on_disk, room))
+        with pytest.raises(JournalError, match=r"results\.jsonl: .*(full|No space)"):
+            journal.keep(result_of(OTHER))
+        journal._file = on_disk
+        assert journal.find(OTHER) is None
+        journal.keep(result_of(OTHER))
+
+    assert path.read_bytes() == line_of(ONE) + line_of(OTHER)
+
+
+def test_result_as_deep_as_a_worker_gives_is_read_again(path: Path) -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(230):
+        nested = {"deeper": nested}
+    deep = golden_result("verdict", request_id=str(ONE), request_metadata=nested)
+
+    with Journal(path) as journal:
+        journal.keep(deep)
+    with Journal(path) as again:
+        assert again.find(ONE) == deep

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from uuid import UUID
 
 import pytest
@@ -139,3 +140,18 @@ def test_end_of_reading_is_told_to_those_who_wait_and_to_those_who_come(
     assert isinstance(inbox.get_nowait(), ClientError)
     with pytest.raises(ClientError, match="over"):
         outstanding.add(a_submission(2), inbox)
+
+
+def test_error_that_ended_it_keeps_no_frames_of_those_who_ask_later(
+    outstanding: Outstanding, inbox: Inbox
+) -> None:
+    error = ClientError("no more")
+    outstanding.fail(error)
+
+    depths = []
+    for number in range(3):
+        with pytest.raises(ClientError) as caught:
+            outstanding.add(a_submission(number), inbox)
+        depths.append(len(list(traceback.walk_tb(caught.value.__traceback__))))
+
+    assert len(set(depths)) == 1

@@ -128,6 +128,8 @@ def test_nothing_but_headings_and_space_is_lost(prompt: str) -> None:
     [
         CLOSING,
         "Please respond with a JSON object containing:\n- 'winner': 'Essay A' or 'Essay B'",
+        "That is all. Decide now.",
+        "Thank you!  Please answer briefly.",
         "Which one is better?",
         "Determine which essay is better.",
         "## Response format\nOne line.",

@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, OutOfOrderSequenceNumber
+from aiokafka.errors import (
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+)
 
-from llm_worker.client.errors import UnreachableError
-from llm_worker.client.sending import GIVE_UP_S, Sender
+from llm_worker.client.errors import ClientError, UnreachableError
+from llm_worker.client.publishing import GIVE_UP_S
+from llm_worker.client.sending import Sender
 from llm_worker.client.submission import RequestRecord
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -34,6 +40,8 @@ class Kafka:
     opened: int = 0
     sent: list[bytes] = field(default_factory=list)
     is_down: bool = False
+    is_full: bool = False
+    opens_within_s: float = 0
 
     def come_back(self) -> None:
         self.is_down = False
@@ -42,10 +50,18 @@ class Kafka:
     async def open(self) -> AsyncIterator[AIOKafkaProducer]:
         if self.is_down and self.opened:
             raise UnreachableError("nobody there")
+        if self.opened:
+            await asyncio.sleep(self.opens_within_s)
         self.opened += 1
-        yield cast("AIOKafkaProducer", self)
+        closed = asyncio.Event()
+        yield cast("AIOKafkaProducer", Producer(self, closed))
+        closed.set()
+        self.is_full = False
 
-    async def send(self, _topic: str, *, value: bytes, **_rest: object) -> Delivery:
+    async def send(self, value: bytes, closed: asyncio.Event) -> Delivery:
+        if self.is_full:
+            await closed.wait()
+            raise ProducerClosed
         self.sent.append(value)
         ending = self.endings.pop(0) if self.endings else None
         delivery: Delivery = asyncio.Future()
@@ -54,6 +70,15 @@ class Kafka:
         elif ending is None:
             delivery.set_result(None)
         return delivery
+
+
+@dataclass
+class Producer:
+    kafka: Kafka
+    closed: asyncio.Event
+
+    async def send(self, _topic: str, *, value: bytes, **_rest: object) -> Delivery:
+        return await self.kafka.send(value, self.closed)
 
 
 def in_virtual_time(story: Coroutine[None, None, None]) -> None:
@@ -115,7 +140,7 @@ def test_record_that_nobody_takes_for_long_is_given_up() -> None:
             held = await sender.send(A_RECORD)
             with pytest.raises(UnreachableError, match="not taken a request within 120 s"):
                 await held
-            assert asyncio.get_running_loop().time() - before_s > GIVE_UP_S
+            assert asyncio.get_running_loop().time() - before_s >= GIVE_UP_S
 
     in_virtual_time(story())
 
@@ -137,6 +162,86 @@ def test_leaving_ends_what_is_undecided() -> None:
     async def story() -> None:
         async with Sender(Kafka(endings=[...]).open) as sender:
             held = await sender.send(A_RECORD)
+        assert held.cancelled()
+
+    in_virtual_time(story())
+
+
+def test_record_that_stays_undecided_is_given_up_and_its_producer_retired() -> None:
+    """aiokafka's idempotent producer never gives up while it believes in a leader."""
+
+    async def story() -> None:
+        kafka = Kafka(endings=[...])
+        async with Sender(kafka.open) as sender:
+            held = await sender.send(A_RECORD)
+            with pytest.raises(UnreachableError, match="not taken a request within 120 s"):
+                await held
+            await asyncio.sleep(10)
+        assert (kafka.opened, kafka.sent) == (2, [b"v"])
+
+    in_virtual_time(story())
+
+
+def test_one_failure_costs_one_producer_however_many_records_follow() -> None:
+    async def story() -> None:
+        kafka = Kafka(endings=[KafkaTimeoutError()], opens_within_s=0.5)
+        async with Sender(kafka.open) as sender:
+            all_held = []
+            for _ in range(200):
+                all_held.append(await sender.send(A_RECORD))
+                await asyncio.sleep(0.1)
+            await asyncio.gather(*all_held)
+        assert kafka.opened == 2
+
+    in_virtual_time(story())
+
+
+def test_record_whose_sender_has_gone_is_not_sent_later() -> None:
+    async def story() -> None:
+        kafka = Kafka(is_full=True)
+        async with Sender(kafka.open) as sender:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await sender.send(A_RECORD)
+            kafka.is_full, kafka.endings = False, [KafkaTimeoutError()]
+            await (await sender.send(RequestRecord(topic="t", key=b"k", value=b"w", headers=[])))
+        assert kafka.sent == [b"w", b"w"]
+
+    in_virtual_time(story())
+
+
+def test_record_that_waits_for_room_goes_through_the_next_producer() -> None:
+    async def story() -> None:
+        kafka = Kafka(is_full=True)
+        async with Sender(kafka.open) as sender:
+            waiting = asyncio.ensure_future(sender.send(A_RECORD))
+            await asyncio.sleep(0)
+            sender._must_mend.set()
+            await (await waiting)
+        assert kafka.sent == [b"v"]
+
+    in_virtual_time(story())
+
+
+def test_client_that_is_not_entered_says_so() -> None:
+    async def story() -> None:
+        sender = Sender(Kafka().open)
+        with pytest.raises(ClientError, match="not open: use it within"):
+            await sender.send(A_RECORD)
+        async with sender:
+            pass
+        with pytest.raises(ClientError, match="not open"):
+            await sender.send(A_RECORD)
+
+    in_virtual_time(story())
+
+
+def test_leaving_while_a_producer_is_being_replaced_ends_what_is_undecided() -> None:
+    async def story() -> None:
+        kafka = Kafka(endings=[KafkaTimeoutError()], opens_within_s=100)
+        async with Sender(kafka.open) as sender:
+            held = await sender.send(A_RECORD)
+            await asyncio.sleep(50)
         assert held.cancelled()
 
     in_virtual_time(story())

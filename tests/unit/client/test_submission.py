@@ -8,9 +8,10 @@ import orjson
 import pytest
 
 from llm_worker.client.errors import UnreadableResultError
-from llm_worker.client.submission import Submission, read_result, render
+from llm_worker.client.failures import RequestValidationError
+from llm_worker.client.submission import Submission, read_result, render, written
 from llm_worker.contracts.envelope import EventEnvelope
-from llm_worker.contracts.request import LLMComparisonRequestV1
+from llm_worker.contracts.request import LLMComparisonRequestV1, LLMConfigOverrides
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import Lane
 from tests.support.site import verdict_for
@@ -102,3 +103,30 @@ def test_what_is_no_result_is_an_error_that_quotes_nothing(value: bytes | None) 
         read_result(value)
 
     assert "secret" not in str(caught.value)
+
+
+def test_request_is_written_with_what_was_asked_for_alone() -> None:
+    """Or a version that knows more fields would send something else under the same event id."""
+    request = LLMComparisonRequestV1(
+        user_prompt="which?",
+        llm_config_overrides=LLMConfigOverrides(temperature_override=0),
+        metadata={"pair": None},
+    )
+
+    assert orjson.loads(written(request)) == {
+        "user_prompt": "which?",
+        "llm_config_overrides": {"temperature_override": 0},
+        "metadata": {"pair": None},
+    }
+
+
+def test_metadata_that_json_cannot_hold_is_named_and_not_quoted() -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(400):
+        nested = {"secret": nested}
+
+    for metadata in ({"secret": object()}, nested):
+        request = LLMComparisonRequestV1(user_prompt="which?", metadata=metadata)
+        with pytest.raises(RequestValidationError, match=r"metadata: .* plain values") as caught:
+            written(request)
+        assert "secret" not in str(caught.value)
