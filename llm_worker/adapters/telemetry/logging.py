@@ -125,3 +125,5 @@ def _route_stdlib(render: list[Processor], stream: TextIO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], force=True)
+    for name in _FOREIGN:
+        logging.getLogger(name).propagate = True  # a command that tells of faults itself ends that
