@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from llm_worker.adapters.kafka.topics import create_topics
 from llm_worker.client.comparison import ComparisonClient
@@ -16,20 +17,22 @@ from llm_worker.client.errors import (
     NoAnswerError,
     UnreachableError,
 )
+from llm_worker.client.publishing import writer
 from llm_worker.client.reading import follow
 from llm_worker.client.submission import Submission
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import Lane, TopicName
+from llm_worker.dev.kafka import EmbeddedKafka
 from tests.support.results import result_record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
 
     from llm_worker.client.reading import TopicRecord
     from llm_worker.contracts.topics import TopicCatalog
-    from llm_worker.dev.kafka import EmbeddedKafka
 
 REQUEST = LLMComparisonRequestV1(user_prompt="which?", essay_a="one", essay_b="two")
 
@@ -264,3 +267,23 @@ async def test_follow_begins_now_or_at_the_start(
 
     assert (record.topic, record.key) == (name, new.key)
     assert dict(record.headers)["correlation_id"] == new.key
+
+
+async def test_producer_that_cannot_send_what_it_holds_is_gone_once_it_is_left(
+    tmp_path: Path,
+) -> None:
+    with await asyncio.to_thread(EmbeddedKafka(tmp_path).__enter__) as kafka:
+        topics = load_topics()
+        await create_topics(connection(kafka), topics, replication_factor=1)
+        name = topics.on_broker(TopicName.COMPARISON_REQUESTED)
+        before = asyncio.all_tasks()
+
+        async with writer(connection(kafka), [name]) as producer:
+            await asyncio.to_thread(kafka.kill)
+            delivery = await producer.send(name, b"never sent", key=b"k")
+
+        with pytest.raises(KafkaTimeoutError):
+            await delivery
+        async with asyncio.timeout(60):
+            while left := asyncio.all_tasks() - before:
+                await asyncio.wait(left)
