@@ -25,7 +25,6 @@ from llm_worker.cli.progress import ComparisonProgress
 from llm_worker.cli.wording import Tally, plain_usd
 from llm_worker.client.comparison import ComparisonClient
 from llm_worker.client.judge import DEFAULT_PROMPT, new_request
-from llm_worker.client.submission import Submission
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import ProviderName, Winner
 from llm_worker.dev.pairing import EVERY_PAIR_UP_TO, TIMES, choose_pairs
@@ -147,10 +146,9 @@ async def _compare(
     stack: LocalStack, requests: Sequence[LLMComparisonRequestV1], tally: Tally
 ) -> list[LLMComparisonResultV1]:
     client = ComparisonClient(stack.kafka_options, load_topics(), source_service="llm-worker-demo")
-    submissions = [Submission(request=request) for request in requests]
     results = []
     with ComparisonProgress(tally, total=len(requests)) as progress:
-        async with client, aclosing(client.submit_many(submissions)) as arriving:
+        async with client, aclosing(client.submit_many(requests)) as arriving:
             async for result in arriving:
                 results.append(result)
                 tally.add(result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -63,12 +63,11 @@ def submit(
     with rewindable(source) as requests:
         batch = _Batch(source=requests, lane=Lane(lane), topics=topics)
         batch.check(waits=wait or out_path is not None)
-        if out_path:
-            with Journal(out_path):  # a file of something else is refused before anything is sent
-                pass
         try:
             if wait or out_path:
-                asyncio.run(_collect(client, batch, out_path=out_path, as_json=as_json))
+                # A file of something else is refused before anything is connected.
+                with Journal(out_path) if out_path else nullcontext() as journal:
+                    asyncio.run(_collect(client, batch, journal=journal, as_json=as_json))
                 _summarise(batch, as_json=as_json and out_path is not None)
             else:
                 asyncio.run(_publish(client, batch, as_json=as_json))
@@ -81,7 +80,7 @@ def submit(
 
 @dataclass(slots=True, kw_only=True)
 class _Batch:
-    """The requests of a file, less those that are answered."""
+    """The requests of a file."""
 
     source: IO[bytes]
     lane: Lane
@@ -121,14 +120,14 @@ async def _publish(client: ComparisonClient, batch: _Batch, *, as_json: bool) ->
 
 
 async def _collect(
-    client: ComparisonClient, batch: _Batch, *, out_path: Path | None, as_json: bool
+    client: ComparisonClient, batch: _Batch, *, journal: Journal | None, as_json: bool
 ) -> None:
-    progress = ComparisonProgress(batch.tally, total=batch.total, beside_data=out_path is None)
-    arriving = client.submit_many(batch.submissions(), journal=out_path)
+    progress = ComparisonProgress(batch.tally, total=batch.total, beside_data=journal is None)
+    arriving = client.submit_many(batch.submissions(), journal=journal)
     with progress:
         async with client, aclosing(arriving) as results:
             async for result in results:
-                if out_path is None:
+                if journal is None:
                     click.echo(result.model_dump_json() if as_json else one_line(result))
                 batch.tally.add(result)
                 progress.update()

@@ -25,7 +25,7 @@ from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane, TopicName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
@@ -114,18 +114,18 @@ class ComparisonClient(Judge):
         requests: Iterable[Submission | LLMComparisonRequestV1],
         *,
         silence_s: float = 600,
-        journal: Path | str | None = None,
+        journal: Journal | Path | str | None = None,
     ) -> AsyncGenerator[LLMComparisonResultV1]:
         """Send requests and give their results in order of arrival.
 
         Sends the next only while fewer than `max_outstanding` are without a result that the
         caller has taken. Close the generator (`contextlib.aclosing`) when leaving early.
 
-        With a `journal`, a file, each result is in it before it is given. The same requests with
-        the same journal go on after a crash: results that it has are given from it, the rest is
-        sent under the same event ids, so that what was bought meanwhile is not bought again. A
-        request without an event id is named by its content, with the reply topic: it must be the
-        same in both runs.
+        With a `journal`, a file or one that the caller has entered, each result is in it before it
+        is given. The same requests with the same journal go on after a crash: results that it has
+        are given from it, the rest is sent under the same event ids, so that what was bought
+        meanwhile is not bought again. A request without an event id is named by its content, with
+        the reply topic: it must be the same in both runs.
 
         Raises:
             NoAnswerError: For `silence_s` no result came at all.
@@ -134,7 +134,7 @@ class ComparisonClient(Judge):
         """
         inbox: Inbox = asyncio.Queue()
         waiting: dict[str, bytes] = {}
-        with nullcontext() if journal is None else Journal(journal) as kept:
+        with _entered(journal) as kept:
             try:
                 for submission in self._submissions(requests, is_named=kept is not None):
                     self._require_our_reply_topic(submission)
@@ -260,6 +260,13 @@ class ComparisonClient(Judge):
         except BaseException:
             self._outstanding.fail(ClientError("the client no longer reads results"))
             raise
+
+
+def _entered(journal: Journal | Path | str | None) -> AbstractContextManager[Journal | None]:
+    """Open the journal; one that the caller has entered stays open afterwards."""
+    if journal is None or isinstance(journal, Journal):
+        return nullcontext(journal)
+    return Journal(journal)
 
 
 async def _take(
