@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use. Data goes to stdout, everything else 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from importlib import import_module
@@ -26,6 +27,9 @@ out = Console(highlight=False)
 
 err = Console(stderr=True, highlight=False)
 """Everything else, to stderr."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+"""The option of a command that prints a document with `print_json` instead."""
 
 COMMANDS = {
     "accountant": ("llm_worker.cli.processes", "Add up costs; publish totals and alerts."),
@@ -162,6 +166,16 @@ def _extra_with(module: str) -> str | None:
         if found:
             return found[1]
     return None
+
+
+def print_json(document: object) -> None:
+    """Print a document for a program."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def say(words: str) -> None:
+    """Tell a person something beside the data, on one line and as it stands."""
+    err.print(words, markup=False, soft_wrap=True)
 
 
 def may_ask() -> bool:

@@ -10,7 +10,7 @@ import click
 
 from llm_worker import bootstrap
 from llm_worker.bootstrap.warming import load_routing_settings, open_inventory, open_routes
-from llm_worker.cli.app import FAILED, err, may_ask
+from llm_worker.cli.app import FAILED, json_option, may_ask, say
 from llm_worker.cli.cache_counters import counted_by_tier, read_counters
 from llm_worker.cli.cache_file import read_file
 from llm_worker.cli.cache_shelf import Shelf
@@ -23,16 +23,13 @@ if TYPE_CHECKING:
     from llm_worker.domain.cached import CachedVerdict
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
-
-
 @click.group()
 def cache() -> None:
     """Show what the cache holds and saves; fill it; clear it."""
 
 
 @cache.command()
-@_json_option
+@json_option
 def stats(*, as_json: bool) -> None:
     """Show the verdicts in Redis, and what a worker has counted.
 
@@ -45,11 +42,11 @@ def stats(*, as_json: bool) -> None:
     if settings.cache.redis_url.get_secret_value():
         stock = asyncio.run(_stock(settings))
     else:
-        _say("LLM_WORKER_CACHE__REDIS_URL is empty: each worker has its own memory and no more")
+        say("LLM_WORKER_CACHE__REDIS_URL is empty: each worker has its own memory and no more")
     counters = read_counters(settings.web.host, settings.web.port)
     counted = None
     if isinstance(counters, str):
-        _say(counters)
+        say(counters)
     else:
         counted = counted_by_tier(counters)
     if as_json:
@@ -67,7 +64,7 @@ def stats(*, as_json: bool) -> None:
 @click.option("--organization", help="Only verdicts that this organisation paid for.")
 @click.option("--all", "everything", is_flag=True, help="Every verdict.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_json_option
+@json_option
 def clear(
     *,
     provider: str | None,
@@ -94,7 +91,7 @@ def clear(
         click.confirm(question, abort=True, err=True)
     deleted = asyncio.run(_clear(settings, wanted))
     click.echo(json.dumps({"deleted": deleted}) if as_json else f"{deleted} verdicts deleted")
-    _say(
+    say(
         "workers that run may answer from their own memory for "
         f"{settings.cache.local_ttl_s} s more (LLM_WORKER_CACHE__LOCAL_TTL_S)"
     )
@@ -103,7 +100,7 @@ def clear(
 @cache.command()
 @click.argument("source", type=click.File("rb"), required=False, metavar="FILE")
 @click.option("--from-topics", is_flag=True, help="Read requests and results from Kafka.")
-@_json_option
+@json_option
 def warm(*, source: IO[bytes] | None, from_topics: bool, as_json: bool) -> None:
     """Put verdicts that were bought before into Redis.
 
@@ -129,7 +126,7 @@ def warm(*, source: IO[bytes] | None, from_topics: bool, as_json: bool) -> None:
         raise SystemExit(FAILED)
     if source is None:
         for why, count in shelf.skipped.most_common():
-            _say(f"{count} skipped: {why}")
+            say(f"{count} skipped: {why}")
 
 
 async def _stock(settings: Settings) -> Stock:
@@ -176,7 +173,3 @@ def _with_redis(settings: Settings) -> Settings:
             "nobody else"
         )
     return settings
-
-
-def _say(words: str) -> None:
-    err.print(words, markup=False, soft_wrap=True)

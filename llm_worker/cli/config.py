@@ -14,6 +14,7 @@ from rich.table import Table
 from llm_worker import bootstrap
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.bootstrap.runtime_settings import ControlledSettings, runtime_names
+from llm_worker.cli.app import json_option, print_json
 from llm_worker.cli.control_topic import ControlTopic
 from llm_worker.cli.tables import print_table
 from llm_worker.cli.wording import printable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from llm_worker.bootstrap import Settings
     from llm_worker.bootstrap.runtime_settings import SettingInForce
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
 
 
 def _names(_ctx: click.Context, _argument: click.Parameter, begun: str) -> list[str]:
@@ -45,7 +44,7 @@ def config() -> None:
 
 
 @config.command("list")
-@_json_option
+@json_option
 def list_settings(*, as_json: bool) -> None:
     """Show each such setting: its value, where from, and who has changed it.
 
@@ -53,21 +52,21 @@ def list_settings(*, as_json: bool) -> None:
     """
     found = asyncio.run(ControlTopic(bootstrap.load_settings()).read()).in_force()
     if as_json:
-        _print_json([_as_json(each) for each in found])
+        print_json([_as_json(each) for each in found])
     else:
         print_table(_table(found), crop=False)
 
 
 @config.command()
 @_name_argument
-@_json_option
+@json_option
 def get(*, name: str, as_json: bool) -> None:
     """Show one setting's value."""
     settings = bootstrap.load_settings()
     ControlledSettings(settings).of(name)  # a wrong name is told without a broker
     found = asyncio.run(ControlTopic(settings).read()).of(name)
     if as_json:
-        _print_json(_as_json(found))
+        print_json(_as_json(found))
     else:
         click.echo(in_words(found.value))
 
@@ -76,7 +75,7 @@ def get(*, name: str, as_json: bool) -> None:
 @_name_argument
 @click.argument("value")
 @click.option("--reason", metavar="TEXT", help="Why; `config list` shows it.")
-@_json_option
+@json_option
 def set_setting(*, name: str, value: str, reason: str | None, as_json: bool) -> None:
     """Change a setting in every process.
 
@@ -88,21 +87,21 @@ def set_setting(*, name: str, value: str, reason: str | None, as_json: bool) -> 
     ControlledSettings(settings).checked(name, value)  # a wrong one is told without a broker
     checked, before = asyncio.run(_set(settings, name, value, reason or None))
     if as_json:
-        _print_json({"name": name, "value": checked, "before": before})
+        print_json({"name": name, "value": checked, "before": before})
     else:
         click.echo(f"{name}: {in_words(checked)} (before: {in_words(before)})")
 
 
 @config.command()
 @_name_argument
-@_json_option
+@json_option
 def unset(*, name: str, as_json: bool) -> None:
     """Take a change away: each process has its own value again."""
     settings = bootstrap.load_settings()
     own = ControlledSettings(settings).of(name)
     before = asyncio.run(_unset(settings, name))
     if as_json:
-        _print_json({"name": name, "value": own.value, "source": own.source, "before": before})
+        print_json({"name": name, "value": own.value, "source": own.source, "before": before})
     else:
         click.echo(f"{name}: {in_words(own.value)}, by {own.source} (before: {in_words(before)})")
 
@@ -182,7 +181,3 @@ def _table(settings: Iterable[SettingInForce]) -> Table:
             told = [printable(change.changed_by), moment, printable(change.reason or "")]
         table.add_row(*map(escape, (each.name, in_words(each.value), each.source, *told)))
     return table
-
-
-def _print_json(document: object) -> None:
-    click.echo(json.dumps(document, indent=2))

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.topic_state import Presence
-from llm_worker.cli.app import FAILED, err
+from llm_worker.cli.app import FAILED, err, json_option
 from llm_worker.cli.connection import silence_kafka_logs
 from llm_worker.cli.contract_check import ReadTopic, Report, check_file, check_topics
 from llm_worker.cli.tables import print_table
@@ -47,7 +47,7 @@ def contract() -> None:
     "--file", type=click.File("rb"), metavar="FILE",
     help="Check records from JSON Lines instead (- is stdin); needs no broker.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+@json_option
 def verify(*, topics: tuple[str, ...], records: int, file: IO[bytes] | None, as_json: bool) -> None:
     """Check topics, and the newest records on them; exits 1 with faults.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from typing_extensions import override
 
 from llm_worker import bootstrap
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.cli.app import FAILED, err, may_ask
+from llm_worker.cli.app import FAILED, json_option, may_ask, print_json, say
 from llm_worker.cli.dead_letters_listing import (
     letter_as_json,
     record_as_json,
@@ -113,9 +112,6 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
-
-
 @click.group("dead-letters")
 def dead_letters() -> None:
     """Show the records that were set aside, and why; send requests again."""
@@ -123,7 +119,7 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @_filters
-@_json_option
+@json_option
 def list_letters(*, as_json: bool, **filters: Any) -> None:  # noqa: ANN401 - those of `_filters`
     """Show what was set aside: where from, why, and what it had cost; never an essay.
 
@@ -136,10 +132,10 @@ def list_letters(*, as_json: bool, **filters: Any) -> None:  # noqa: ANN401 - th
     limit = wanted.limit or (len(found) if as_json else _LISTED)
     shown = found[-limit:]
     if as_json:
-        _print_json([letter_as_json(letter) for letter in shown])
+        print_json([letter_as_json(letter) for letter in shown])
     elif shown:
         show_letters(shown, bootstrap.catalog(settings))
-    _say(f"{len(shown)} of {len(found)} dead letters")
+    say(f"{len(shown)} of {len(found)} dead letters")
 
 
 @dead_letters.command()
@@ -151,7 +147,7 @@ def show(*, place: Place, as_json: bool) -> None:
     if found is None:
         raise click.ClickException(_missing(place))
     if as_json:
-        _print_json(record_as_json(*found))
+        print_json(record_as_json(*found))
     else:
         show_record(found[1])
 
@@ -161,7 +157,7 @@ def show(*, place: Place, as_json: bool) -> None:
 @_filters
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent, and its price.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_json_option
+@json_option
 def replay(
     *,
     places: tuple[Place, ...],
@@ -224,11 +220,3 @@ def _missing(place: Place) -> str:
         f"no dead letter at {place[0]}:{place[1]}: it is too old, or was never there; "
         "see `llm-worker dead-letters list`"
     )
-
-
-def _say(words: str) -> None:
-    err.print(words, markup=False, soft_wrap=True)
-
-
-def _print_json(document: object) -> None:
-    click.echo(json.dumps(document, indent=2))

@@ -11,7 +11,7 @@ import click
 from rich.markup import escape
 
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.cli.app import err, out
+from llm_worker.cli.app import out, say
 from llm_worker.cli.dead_letters_run import ReplayRun
 from llm_worker.cli.provider_state import settings_and_faults
 from llm_worker.cli.tables import print_table
@@ -43,7 +43,7 @@ class Replaying:
         """Price, ask and send. False: not all that was named could be sent."""
         settings, faults = settings_and_faults(SystemClock())
         if faults:
-            _say(f"what it costs is not known, as nobody is asked by these settings: {faults[0]}")
+            say(f"what it costs is not known, as nobody is asked by these settings: {faults[0]}")
         run = ReplayRun(settings, can_price=not faults)
         plan = asyncio.run(run.plan(wanted(settings), self.places))
         self._tell(plan)
@@ -55,16 +55,16 @@ class Replaying:
             click.echo(json.dumps(plan_as_json(plan, sent), indent=2))
         elif sent is not None:
             click.echo(f"sent {sent} requests")
-            _say("see their results with `llm-worker tail comparison_result`")
+            say("see their results with `llm-worker tail comparison_result`")
         return not self.places or not (plan.refused or plan.missing)
 
     def _tell(self, plan: Plan) -> None:
         for letter, why in plan.refused:
-            _say(f"{letter.at} is not sent: {printable(why)}")
+            say(f"{letter.at} is not sent: {printable(why)}")
         for partition, offset in plan.missing:
-            _say(f"{partition}:{offset} is not sent: there is no dead letter")
+            say(f"{partition}:{offset} is not sent: there is no dead letter")
         if plan.deadlines:
-            _say(f"{plan.deadlines} had a deadline (not_after): it is left out")
+            say(f"{plan.deadlines} had a deadline (not_after): it is left out")
         if not self.as_json:
             show_plan(plan)
 
@@ -85,7 +85,7 @@ def show_plan(plan: Plan) -> None:
             escape(_who(calls)), str(calls.requests), _usd(calls.about_usd), _usd(calls.most_usd)
         )
     print_table(table, crop=False)
-    _say("one call each, and none from the cache; retries and fallbacks may cost more")
+    say("one call each, and none from the cache; retries and fallbacks may cost more")
 
 
 def plan_as_json(plan: Plan, sent: int | None) -> dict[str, Any]:
@@ -131,7 +131,3 @@ def _usd(usd: Decimal | None) -> str:
 
 def _text(usd: Decimal | None) -> str | None:
     return None if usd is None else plain_usd(usd)
-
-
-def _say(words: str) -> None:
-    err.print(words, markup=False, soft_wrap=True)

@@ -22,7 +22,7 @@ from llm_worker.bootstrap.cache_checks import cache_faults
 from llm_worker.bootstrap.providers import build_provider, usable_providers
 from llm_worker.bootstrap.routing import provider_warnings, routing_faults
 from llm_worker.bootstrap.spend_lag import measure_lag
-from llm_worker.cli.app import FAILED, out
+from llm_worker.cli.app import FAILED, json_option, out
 from llm_worker.cli.connection import silence_kafka_logs
 from llm_worker.client.errors import ClientError
 from llm_worker.contracts.vocabulary import ProviderName
@@ -61,7 +61,7 @@ class Finding:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+@json_option
 def doctor(*, as_json: bool) -> None:
     """Check broker, topics, rights, spend, providers, keys, Redis and clock; say what to do.
 

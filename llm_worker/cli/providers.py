@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ from llm_worker.adapters.clock import SystemClock
 from llm_worker.application.trial import try_out
 from llm_worker.bootstrap.providers import build_provider, is_configured
 from llm_worker.bootstrap.routing import lacking
-from llm_worker.cli.app import FAILED, err
+from llm_worker.cli.app import FAILED, err, json_option, print_json
 from llm_worker.cli.provider_listing import (
     models_as_json,
     show_models,
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from llm_worker.domain.outcome import FinishedAttempt
 
 _NAMES = click.Choice([name.value for name in ProviderName])
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
 
 
 @click.group()
@@ -47,7 +45,7 @@ def providers() -> None:
 @providers.command("list")
 @click.option("--models", "with_models", is_flag=True, help="List the models that are known.")
 @click.option("--provider", "only", type=_NAMES, help="Only this one.")
-@_json_option
+@json_option
 def list_providers(*, with_models: bool, only: str | None, as_json: bool) -> None:
     """Show what the settings make of each provider; asks neither broker nor provider.
 
@@ -62,14 +60,14 @@ def list_providers(*, with_models: bool, only: str | None, as_json: bool) -> Non
     if with_models:
         models = {name: model_rows(settings, name, clock) for name in names}
         if as_json:
-            _print_json(models_as_json(models))
+            print_json(models_as_json(models))
         else:
             show_models(models)
         return
     route = default_route(settings, faults)
     states = [state_of(settings, name, route, clock) for name in names]
     if as_json:
-        _print_json(states_as_json(states, settings, route))
+        print_json(states_as_json(states, settings, route))
     else:
         show_states(states, settings, route)
 
@@ -77,7 +75,7 @@ def list_providers(*, with_models: bool, only: str | None, as_json: bool) -> Non
 @providers.command("test")
 @click.argument("name", type=_NAMES)
 @click.option("--model", help="Another model than its default.")
-@_json_option
+@json_option
 def test_provider(*, name: str, model: str | None, as_json: bool) -> None:
     """Ask a provider for one verdict on two tiny essays.
 
@@ -91,7 +89,7 @@ def test_provider(*, name: str, model: str | None, as_json: bool) -> None:
     trial = asyncio.run(_trial(build_provider(settings, provider_name, SystemClock()), model))
     failed = isinstance(trial.ending, ProviderError)
     if as_json:
-        _print_json(trial_as_json(trial))
+        print_json(trial_as_json(trial))
     else:
         click.echo(trial_in_words(trial), err=failed)
     if failed:
@@ -111,7 +109,3 @@ async def _trial(provider: Provider, model: str | None) -> FinishedAttempt:
         return await try_out(provider, SystemClock(), model=model)
     finally:
         await provider.aclose()
-
-
-def _print_json(document: object) -> None:
-    click.echo(json.dumps(document, indent=2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,13 @@ from rich.table import Table
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.topic_state import Presence, TopicState
 from llm_worker.adapters.kafka.topics import compare_topics, create_topics
-from llm_worker.cli.app import FAILED, err
+from llm_worker.cli.app import FAILED, err, json_option, print_json
 from llm_worker.cli.tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llm_worker.contracts.topics import TopicCatalog
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
 
 
 @click.group()
@@ -31,12 +28,12 @@ def topics() -> None:
 
 
 @topics.command("list")
-@_json_option
+@json_option
 def list_topics(*, as_json: bool) -> None:
     """Show what topics.yaml says, with the configured prefix; asks no broker."""
     catalog = bootstrap.catalog(bootstrap.load_settings())
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"name": name.value, "topic": catalog.on_broker(name)}
                 | topic.model_dump(mode="json", exclude={"name"})
@@ -55,7 +52,7 @@ def list_topics(*, as_json: bool) -> None:
     help="Copies of each record; without it the broker's default.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say which topics would be created.")
-@_json_option
+@json_option
 def create(*, replication: int | None, dry_run: bool, as_json: bool) -> None:
     """Create the topics that the cluster lacks; those that exist are left as they are."""
     settings = bootstrap.load_settings()
@@ -66,7 +63,7 @@ def create(*, replication: int | None, dry_run: bool, as_json: bool) -> None:
     else:
         names = asyncio.run(create_topics(options, catalog, replication_factor=replication or -1))
     if as_json:
-        _print_json(names)
+        print_json(names)
         return
     for name in names:
         click.echo(name)
@@ -74,7 +71,7 @@ def create(*, replication: int | None, dry_run: bool, as_json: bool) -> None:
 
 
 @topics.command()
-@_json_option
+@json_option
 def check(*, as_json: bool) -> None:
     """Compare the cluster with topics.yaml; exits 1 if they differ.
 
@@ -86,7 +83,7 @@ def check(*, as_json: bool) -> None:
         compare_topics(bootstrap.kafka_options(settings), bootstrap.catalog(settings))
     )
     if as_json:
-        _print_json([_as_json(state) for state in states])
+        print_json([_as_json(state) for state in states])
     else:
         _show(states)
     if any(state.differences for state in states):
@@ -136,7 +133,3 @@ def _duration(retention_ms: int) -> str:
 def _as_json(state: TopicState) -> dict[str, object]:
     right = state.needed_right
     return asdict(state) | {"needed_right": None if right is None else right.name.lower()}
-
-
-def _print_json(document: object) -> None:
-    click.echo(json.dumps(document, indent=2))

@@ -16,7 +16,7 @@ from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.bootstrap.budgets import budgets_of
 from llm_worker.bootstrap.spend import history_of
 from llm_worker.bootstrap.spend_lag import measure_lag
-from llm_worker.cli.app import FAILED, err
+from llm_worker.cli.app import FAILED, json_option, say
 from llm_worker.cli.connection import silence_kafka_logs
 from llm_worker.cli.control_topic import ControlTopic
 from llm_worker.cli.usage_check import check_totals, findings_as_json, show_findings
@@ -87,7 +87,7 @@ def _is_period(text: str) -> bool:
     "[default: today and month]",
 )
 @click.option("--verify", is_flag=True, help="Compare every total with its events instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for a program.")
+@json_option
 def usage(
     *, by: tuple[Dimension, ...] | None, periods: tuple[str, ...], verify: bool, as_json: bool
 ) -> None:
@@ -146,4 +146,4 @@ def _verify(settings: Settings, *, as_json: bool) -> None:
 
 def _say(words: str | None) -> None:
     if words is not None:
-        err.print(words, markup=False, soft_wrap=True)
+        say(words)

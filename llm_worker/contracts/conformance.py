@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from llm_worker.contracts.envelope import EventEnvelope, WireModel
 from llm_worker.contracts.examples import ORIGINAL
+from llm_worker.contracts.faults import each_fault
 from llm_worker.contracts.fields import rows_of
 from llm_worker.contracts.headers import DeadLetterHeaders, EventHeaders
 from llm_worker.contracts.schemas import ENVELOPE, EVENTS, schema_of
@@ -154,22 +155,18 @@ def _header_faults(record: WireRecord, model: type[WireModel]) -> Iterator[Fault
     try:
         model.model_validate(_headers(record))
     except ValidationError as error:
-        for path, problem in _problems(error):
+        for path, problem in each_fault(error):
             yield Fault(
-                field=f"headers.{path}", problem=problem, remedy=_header_meanings(model)[path]
+                field=f"headers.{path}",
+                problem=problem[:_MOST_WORDS],
+                remedy=_header_meanings(model)[path],
             )
 
 
 def _model_faults(error: ValidationError, event: str) -> Iterator[Fault]:
-    for path, problem in _problems(error):
+    for path, problem in each_fault(error):
         remedy = _meanings(event).get(path) or f"compare with {event}.json"
-        yield Fault(field=path or "value", problem=problem, remedy=remedy)
-
-
-def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(map(str, fault["loc"]))
-        yield path, fault["msg"].removeprefix("Value error, ")[:_MOST_WORDS]
+        yield Fault(field=path or "value", problem=problem[:_MOST_WORDS], remedy=remedy)
 
 
 @cache

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pty
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -47,6 +43,7 @@ from tests.support.builders import (
     verdict_of,
 )
 from tests.support.environment import forget_settings
+from tests.support.pseudo_terminal import run_at_a_terminal
 from tests.support.redis_servers import RedisServer, valkey_command
 from tests.support.worker import Installation, send_all
 
@@ -196,19 +193,7 @@ def test_clear_takes_verdicts_of_another_version_with_all_alone(shelves: Shelves
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
 def test_clear_asks_at_a_terminal(shelves: Shelves, answer: bytes, left: int) -> None:
     shelves.put(verdict_of())
-    ours, theirs = pty.openpty()
-    try:
-        os.write(ours, answer)
-        shown = subprocess.run(
-            [sys.executable, "-m", "llm_worker", "cache", "clear", "--all"],
-            stdin=theirs,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    shown = run_at_a_terminal("cache", "clear", "--all", answer=answer)
 
     assert b"Delete every verdict?" in shown.stderr
     assert (shown.returncode, shelves.count()) == (left, left)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pty
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -25,6 +21,7 @@ from llm_worker.domain.errors import DeadlinePassedError, UnreadableError
 from llm_worker.domain.event import DeadLetter
 from tests.support.builders import NOW, body_of
 from tests.support.environment import forget_settings
+from tests.support.pseudo_terminal import run_at_a_terminal
 from tests.support.worker import Installation
 
 if TYPE_CHECKING:
@@ -39,7 +36,6 @@ if TYPE_CHECKING:
     from llm_worker.domain.errors import WorkerError
 
 _TWICE = 2
-_TIMEOUT_S = 60
 
 
 @pytest.fixture
@@ -195,20 +191,7 @@ async def test_at_a_terminal_it_asks_after_the_price_and_no_is_no(
     installation: Installation,
 ) -> None:
     await set_aside(installation, body_of(), DeadlinePassedError("too late"))
-    ours, theirs = pty.openpty()
-    try:
-        os.write(ours, b"n\n")
-        shown = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "llm_worker", "dead-letters", "replay"],
-            stdin=theirs,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    shown = await asyncio.to_thread(run_at_a_terminal, "dead-letters", "replay", answer=b"n\n")
 
     assert b"1 to send: 1 TIMEOUT" in shown.stdout
     assert b"Send 1 requests?" in shown.stderr
