@@ -117,10 +117,11 @@ class Evidence:
 
 
 def read_journal(journal: Path) -> tuple[Call, ...]:
-    """Read the calls that were made so far, oldest first."""
+    """Read the calls that were made so far, oldest first; a line half written is left for later."""
     if not journal.exists():
         return ()
-    return tuple(map(_call, journal.read_bytes().splitlines()))
+    *lines, _half_written = journal.read_bytes().split(b"\n")
+    return tuple(map(_call, lines))
 
 
 def calls_by_request(calls: Iterable[Call]) -> dict[str, list[Call]]:
