@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
+from aiokafka.errors import (
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+)
 
 from llm_worker.adapters.clock import SystemClock
+from llm_worker.adapters.kafka import producers
 from llm_worker.adapters.kafka.options import producer_line
 from llm_worker.adapters.kafka.publisher import KafkaPublisher
 from llm_worker.application.ports import Refusal
+from llm_worker.dev.kafka import EmbeddedKafka
 from llm_worker.domain.breaker import BreakerState, CircuitBreaker
 from llm_worker.domain.delivery import Record
 from tests.support.worker import Installation
@@ -21,8 +27,6 @@ from tests.support.worker import Installation
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    from llm_worker.dev.kafka import EmbeddedKafka
 
 _LIMIT_BYTES = 20_000
 
@@ -126,3 +130,26 @@ async def test_topic_that_a_caller_named_and_nobody_made_is_given_up(
         assert await publisher.confirm(sendings) == [(missing, Refusal.NOT_DELIVERABLE)]
     assert await _values(installation, topic, 1) == [b"present"]
     assert breaker.state is BreakerState.CLOSED
+
+
+async def test_producer_that_cannot_send_what_it_holds_is_gone_once_it_is_retired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers, "_STOP_TIMEOUT_S", 1)
+    with await asyncio.to_thread(EmbeddedKafka(tmp_path).__enter__) as broker:
+        installation = Installation(broker.bootstrap_servers, tmp_path)
+        topic = await installation.create_topic("huleedu.test.retired")
+        before = asyncio.all_tasks()
+        line = producer_line(installation.options)
+        _, held = await line.send(_record(topic, b"held"))
+        await held
+        broker.kill()
+
+        producer, unsent = await line.send(_record(topic, b"never sent"))
+        line.retire(producer)
+
+        with pytest.raises(KafkaTimeoutError):
+            await unsent
+        async with asyncio.timeout(60):
+            while left := asyncio.all_tasks() - before:
+                await asyncio.wait(left)

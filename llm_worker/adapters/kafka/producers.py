@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ProducerLine:
         try:
             await (await _send(producer, record))
         finally:
-            await producer.stop()
+            await _stop(producer)
 
     def retire(self, producer: AIOKafkaProducer) -> bool:
         """Take the producer out of use; it is stopped once it has sent what it can.
@@ -138,8 +138,14 @@ async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[ob
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
+    """Stop in bounded time; what it has not sent by then fails, and is another's to send."""
     try:
         async with asyncio.timeout(_STOP_TIMEOUT_S):
             await producer.stop()
     except (KafkaError, TimeoutError) as error:
         _log.warning("producer_stop_failed", error=type(error).__name__)
+        # Cut short it has closed nothing: its tasks and connections would stay for ever.
+        if (sending := producer._sender.sender_task) is not None:  # noqa: SLF001 - no public way
+            sending.cancel()
+        producer._message_accumulator.fail_all(KafkaTimeoutError())  # noqa: SLF001 - the same
+        await producer.client.close()
