@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 OVERDUE_S = 60.0
-"""How long past its deadline the oldest delivery may be."""
+"""How long past its deadline the oldest delivery may be while the broker takes records."""
 UNCOMMITTED_S = 60.0
 """How long something finished may stay uncommitted while the broker answers."""
 UNPULLED_S = 300.0
@@ -16,6 +16,7 @@ UNPULLED_S = 300.0
 class Progress:
     """What the watchdog looks at. Ages in seconds; None: there is no such thing now.
 
+    `oldest_overdue_s` leaves out the time in which the broker took nothing: then all work waits.
     `pullable` counts the records on the broker whose lane has a free slot and a window place.
     """
 

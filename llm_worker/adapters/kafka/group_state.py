@@ -82,8 +82,28 @@ class GroupState(ABC):
         """Say why the process is stuck, and not merely waiting; None while it is not."""
 
     @abstractmethod
-    def _overdue_s(self) -> float | None:
-        """Seconds that the oldest work in hand is past its time; None with none."""
+    def _due_after_s(self) -> float:
+        """Seconds that work in hand may take."""
+
+    @abstractmethod
+    def _in_hand_since_s(self) -> float | None:
+        """Since when, monotonic, the oldest work is in hand; None with none."""
+
+    def _overdue_s(self, *, earliest_s: float = float("-inf")) -> float | None:
+        """Seconds that the oldest work in hand is past its time, as if taken at the earliest then.
+
+        None: there is none in hand.
+        """
+        since_s = self._in_hand_since_s()
+        if since_s is None:
+            return None
+        return self.clock.monotonic() - max(since_s, earliest_s) - self._due_after_s()
+
+    def _overdue_by_fault_s(self) -> float | None:
+        """The same without the time in which the broker took nothing: then all work waits."""
+        if not self.publisher.is_available:
+            return None
+        return self._overdue_s(earliest_s=self.publisher.available_since_s)
 
     def _spans(self) -> dict[TP, tuple[int | None, int]]:
         return self._consumer.spans() if self.app.assigned() else {}

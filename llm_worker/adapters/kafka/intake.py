@@ -64,8 +64,9 @@ class Intake:
         self._has_room.set()
         self._is_idle = asyncio.Event()
         self._is_idle.set()
-        self._is_open = True
-        self._reviewed_s = self.last_done_s = clock.monotonic()
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+        self._reviewed_s = self._waiting_since_s = clock.monotonic()
 
     async def consume(self, stream: Any) -> None:  # noqa: ANN401 - Faust's
         """Pull a stream; the body of an agent."""
@@ -84,7 +85,7 @@ class Intake:
 
     async def drain(self, within_s: float) -> None:
         """Let the batch under way end, and take no other until `reopen`."""
-        self._is_open = False
+        self._is_open.clear()
         try:
             async with asyncio.timeout(within_s):
                 await self._is_idle.wait()
@@ -94,11 +95,12 @@ class Intake:
     async def reopen(self, *_signal: object, **_options: object) -> None:
         """Forget what the last generation left, and work again; takes Faust's signal."""
         self._clear()
-        self._is_open = True
+        self._is_open.set()
 
-    def oldest_wait_s(self) -> float:
-        """Seconds since a batch was done while records wait; 0 with none."""
-        return self._clock.monotonic() - self.last_done_s if self._held else 0.0
+    @property
+    def waiting_since_s(self) -> float | None:
+        """Since when, monotonic, records wait and no batch has ended; None while none wait."""
+        return self._waiting_since_s if self._held else None
 
     def _take(self, event: EventT[bytes]) -> None:
         message = event.message
@@ -112,6 +114,8 @@ class Intake:
             value=message.value,
             headers=tuple(cast("list[Header]", message.headers or ())),
         )
+        if not self._held:
+            self._waiting_since_s = self._clock.monotonic()
         self._held.append((record, message))
         self._has_some.set()
         if len(self._held) >= _HELD:
@@ -119,21 +123,21 @@ class Intake:
 
     async def _book_or_review(self) -> None:
         generation = self._app.consumer_generation_id
-        if self._is_open and self._held:
+        if self._is_open.is_set() and self._held:
             await self._book_batch()
         now_s = self._clock.monotonic()
         is_due = not self._held or now_s >= self._reviewed_s + _REVIEW_S
-        if self._is_open and is_due and self._app.assigned():
+        if self._is_open.is_set() and is_due and self._app.assigned():
             await self._booking.review(generation)
             self._reviewed_s = now_s
         await self._gather()
 
     async def _gather(self) -> None:
-        if len(self._held) >= BATCH:
+        if self._is_open.is_set() and len(self._held) >= BATCH:
             return
         try:
             async with asyncio.timeout(_IDLE_S):
-                await self._has_some.wait()
+                await (self._has_some if self._is_open.is_set() else self._is_open).wait()
         except TimeoutError:
             return
         if len(self._held) < BATCH:
@@ -148,11 +152,12 @@ class Intake:
             self._is_idle.set()
         if self._held[: len(batch)] == batch:  # else a rebalance has cleared it meanwhile
             del self._held[: len(batch)]
-            self._is_open = self._is_open and is_done
+            if not is_done:
+                self._is_open.clear()
         if is_done:
             for _, message in batch:
                 self._app.ack(message)
-        self.last_done_s = self._clock.monotonic()
+        self._waiting_since_s = self._clock.monotonic()
         if not self._held:
             self._has_some.clear()
         if len(self._held) < _HELD:
@@ -173,15 +178,18 @@ class IntakeState(GroupState):
     @override
     def stuck_because(self) -> str | None:
         """Say why the accountant is stuck: nothing is booked while the broker takes records."""
-        overdue_s = self._overdue_s()
-        if overdue_s is None or overdue_s <= 0 or not self.publisher.is_available:
+        overdue_s = self._overdue_by_fault_s()
+        if overdue_s is None or overdue_s <= 0:
             return None
         return f"no batch has ended for {overdue_s + _STUCK_S:.0f} s"
 
     @override
-    def _overdue_s(self) -> float | None:
-        waited_s = self.intake.oldest_wait_s()
-        return waited_s - _STUCK_S if waited_s else None
+    def _due_after_s(self) -> float:
+        return _STUCK_S
+
+    @override
+    def _in_hand_since_s(self) -> float | None:
+        return self.intake.waiting_since_s
 
 
 def consume_sources(app: DeliveryApp, topics: Collection[str], intake: Intake) -> None:

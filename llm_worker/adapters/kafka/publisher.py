@@ -90,6 +90,7 @@ class KafkaPublisher:
         self._closed.set()
         self._on_retry = on_retry
         self.last_success_s: float | None = None
+        self.available_since_s = clock.monotonic()
 
     @property
     def is_available(self) -> bool:
@@ -229,7 +230,8 @@ class KafkaPublisher:
     def _note_success(self, record: Record) -> None:
         if record.is_own:
             self.last_success_s = self._clock.monotonic()
-            self._breaker.succeed()
+            if self._breaker.succeed():
+                self.available_since_s = self.last_success_s
             self._closed.set()
 
     def _note_failure(

@@ -35,8 +35,8 @@ class WorkerState(GroupState):
 
     def oldest_age_s(self) -> float:
         """Seconds since the oldest delivery in hand was pulled; 0 with none."""
-        oldest = self.in_flight.oldest()
-        return 0.0 if oldest is None else self.clock.monotonic() - oldest.received_s
+        since_s = self._in_hand_since_s()
+        return 0.0 if since_s is None else self.clock.monotonic() - since_s
 
     @override
     def stuck_because(self) -> str | None:
@@ -51,7 +51,7 @@ class WorkerState(GroupState):
             # Nobody has waited while there was nothing to pull: records that come now are news.
             self._idle_s = now_s
         return Progress(
-            oldest_overdue_s=self._overdue_s(),
+            oldest_overdue_s=self._overdue_by_fault_s(),
             uncommitted_age_s=self._consumer.uncommitted_age_s(),
             broker_answers=contact_age_s is not None and contact_age_s < self.session_timeout_s,
             pullable=pullable,
@@ -86,8 +86,10 @@ class WorkerState(GroupState):
         return 0 if only_markers else end - start
 
     @override
-    def _overdue_s(self) -> float | None:
+    def _due_after_s(self) -> float:
+        return self.request_deadline_s
+
+    @override
+    def _in_hand_since_s(self) -> float | None:
         oldest = self.in_flight.oldest()
-        if oldest is None:
-            return None
-        return self.clock.monotonic() - oldest.received_s - self.request_deadline_s
+        return None if oldest is None else oldest.received_s

@@ -73,7 +73,7 @@ OLDEST_DELIVERY_OVERDUE = Metric(
     name="llm_worker_oldest_delivery_overdue_seconds",
     kind="gauge",
     help="Seconds that the oldest work in hand is past its deadline; 0 in time. At 60 in a worker "
-    "the watchdog ends it.",
+    "the watchdog ends it, unless the broker takes nothing.",
 )
 GATE_DEPTH = Metric(
     name="llm_worker_gate_depth_deliveries",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from llm_worker.adapters.kafka.intake import BATCH, Intake
+from llm_worker.adapters.kafka.intake import BATCH, Intake, IntakeState
 from tests.support.events import event_of, message_of
 from tests.support.fakes import ManualClock
 
@@ -61,14 +61,29 @@ class _Booking:
 
 
 @dataclass(slots=True)
+class _Publisher:
+    is_available: bool = True
+    available_since_s: float = 0.0
+
+
+@dataclass(slots=True)
 class _Bench:
     app: _App = field(default_factory=_App)
     booking: _Booking = field(default_factory=_Booking)
+    publisher: _Publisher = field(default_factory=_Publisher)
     clock: ManualClock = field(default_factory=ManualClock)
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
         self.intake = Intake(cast("Any", self.app), self.booking, clock=self.clock)
+
+    def state(self) -> IntakeState:
+        return IntakeState(
+            app=cast("Any", self.app),
+            publisher=cast("Any", self.publisher),
+            clock=self.clock,
+            intake=self.intake,
+        )
 
     def pull(self, *offsets: int) -> None:
         for offset in offsets:
@@ -153,6 +168,17 @@ async def test_drain_ends_although_a_batch_does_not(bench: _Bench) -> None:
     assert bench.app.acked == []
 
 
+async def test_drain_ends_also_when_more_than_a_batch_waits(bench: _Bench) -> None:
+    bench.pull(*range(2 * BATCH))
+    async with bench.running():
+        await bench.until(lambda: bench.booking.batches)
+        draining = asyncio.ensure_future(bench.intake.drain(10))
+        await asyncio.sleep(0)
+        bench.booking.may_end.set()
+        await draining
+    assert len(bench.booking.batches) == 1
+
+
 async def test_full_intake_makes_the_agents_wait(bench: _Bench) -> None:
     bench.pull(*range(2 * BATCH))
     assert not bench.intake._has_room.is_set()
@@ -178,7 +204,33 @@ async def test_who_stands_by_reviews_nothing(bench: _Bench) -> None:
 
 
 async def test_records_that_wait_without_end_are_noticed(bench: _Bench) -> None:
-    assert bench.intake.oldest_wait_s() == 0
+    state = bench.state()
+    assert state.stuck_because() is None
     bench.pull(1)
-    bench.clock.advance(700)
-    assert bench.intake.oldest_wait_s() == 700
+    bench.clock.advance(600)
+    assert state.stuck_because() is None
+    bench.clock.advance(100)
+    assert state.stuck_because() == "no batch has ended for 700 s"
+
+
+async def test_records_that_wait_for_the_broker_are_not_stuck_nor_at_once_when_it_is_back(
+    bench: _Bench,
+) -> None:
+    state = bench.state()
+    bench.pull(1)
+    bench.publisher.is_available = False
+    bench.clock.advance(3_600)
+    assert state.stuck_because() is None
+    bench.publisher.is_available, bench.publisher.available_since_s = True, bench.clock.monotonic()
+    bench.clock.advance(600)
+    assert state.stuck_because() is None
+    bench.clock.advance(1)
+    assert state.stuck_because() is not None
+
+
+async def test_record_that_comes_after_idle_hours_has_not_waited_for_them(bench: _Bench) -> None:
+    bench.clock.advance(7_200)
+    bench.pull(1)
+    bench.clock.advance(1)
+    bench.pull(2)
+    assert bench.intake.waiting_since_s == bench.clock.monotonic() - 1

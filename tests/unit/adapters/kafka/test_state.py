@@ -76,6 +76,7 @@ class _InFlight:
 class _Publisher:
     is_available: bool = True
     last_success_s: float | None = None
+    available_since_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -183,6 +184,22 @@ def test_delivery_past_its_deadline_is_told_to_health_and_watchdog(bench: _Bench
     assert bench.state().kafka().oldest_delivery_overdue_s == 0
     bench.clock.advance(161)
     assert bench.state().kafka().oldest_delivery_overdue_s == 61
+    assert "past its deadline" in (stuck_reason(bench.state().progress()) or "")
+
+
+def test_delivery_that_waits_for_the_broker_is_not_stuck_nor_at_once_when_it_is_back(
+    bench: _Bench,
+) -> None:
+    bench.app.consumer.known = {}
+    bench.in_flight.head = delivery_of(b"", received_s=1_000)
+    bench.publisher.is_available = False
+    bench.clock.advance(3_600)
+    assert stuck_reason(bench.state().progress()) is None
+    assert bench.state().kafka().oldest_delivery_overdue_s == 3_300
+    bench.publisher.is_available, bench.publisher.available_since_s = True, bench.clock.monotonic()
+    bench.clock.advance(360)
+    assert stuck_reason(bench.state().progress()) is None
+    bench.clock.advance(1)
     assert "past its deadline" in (stuck_reason(bench.state().progress()) or "")
 
 
