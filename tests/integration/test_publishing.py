@@ -81,12 +81,13 @@ async def test_refused_record_poisons_the_producer_for_those_behind_it(
     """Why a producer is replaced. If this fails, aiokafka or Kafka has become kinder."""
     line = producer_line(installation.options)
     try:
-        _, first = await line.send(_record(topic, b"first"))
+        producer = await line.current()
+        first = await line.send(producer, _record(topic, b"first"))
         await first
-        _, refused = await line.send(_record(topic, b"x" * 100_000))
+        refused = await line.send(producer, _record(topic, b"x" * 100_000))
         with pytest.raises(MessageSizeTooLargeError):
             await refused
-        _, behind = await line.send(_record(topic, b"small"))
+        behind = await line.send(producer, _record(topic, b"small"))
         with pytest.raises(OutOfOrderSequenceNumber):
             await asyncio.wait_for(behind, 60)
     finally:
@@ -141,11 +142,11 @@ async def test_producer_that_cannot_send_what_it_holds_is_gone_once_it_is_retire
         topic = await installation.create_topic("huleedu.test.retired")
         before = asyncio.all_tasks()
         line = producer_line(installation.options)
-        _, held = await line.send(_record(topic, b"held"))
-        await held
+        producer = await line.current()
+        await (await line.send(producer, _record(topic, b"held")))
         broker.kill()
 
-        producer, unsent = await line.send(_record(topic, b"never sent"))
+        unsent = await line.send(producer, _record(topic, b"never sent"))
         line.retire(producer)
 
         with pytest.raises(KafkaTimeoutError):

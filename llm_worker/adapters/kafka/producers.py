@@ -53,12 +53,11 @@ class ProducerLine:
                 self._current = await self._start()
             return self._current
 
-    async def send(self, record: Record) -> tuple[AIOKafkaProducer, asyncio.Future[object]]:
-        """Hand the record to the producer; its future tells when the broker holds it."""
-        producer = await self.current()
+    async def send(self, producer: AIOKafkaProducer, record: Record) -> asyncio.Future[object]:
+        """Hand the record to a producer of this line; the future tells when the broker holds it."""
         self._entering[producer] += 1
         try:
-            return producer, await _send(producer, record)
+            return await _send(producer, record)
         finally:
             self._entering[producer] -= 1
 

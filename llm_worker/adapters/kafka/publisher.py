@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,7 @@ class KafkaPublisher:
         self._limits = limits
         self._closed = asyncio.Event()
         self._closed.set()
+        self._moved = asyncio.Event()
         self._on_retry = on_retry
         self.last_success_s: float | None = None
         self.available_since_s = clock.monotonic()
@@ -106,17 +108,14 @@ class KafkaPublisher:
         if self._size_exceeds_topic(record):
             return KafkaSending(record, refusal=Refusal.TOO_LARGE)
         await self.ready()
-        line = self._line(record)
+        if record.is_own:
+            return await self._hand_over(record)
         try:
-            if record.is_own:
-                return KafkaSending(record, *await line.send(record))
             # A caller's topic may be gone: aiokafka would look for it for half a minute.
             async with asyncio.timeout(_FOREIGN_PATIENCE_S):
-                return KafkaSending(record, *await line.send(record))
+                return await self._hand_over(record)
         except TimeoutError:
-            return KafkaSending(record, line.ready, error=KafkaTimeoutError())
-        except KafkaError as error:
-            return KafkaSending(record, line.ready, error=error)
+            return KafkaSending(record, self._foreign.ready, error=KafkaTimeoutError())
 
     async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
         """Return once the broker holds every record, or has refused it for good."""
@@ -131,6 +130,14 @@ class KafkaPublisher:
         """Flush and stop both lines, in bounded time."""
         await asyncio.gather(self._own.stop(), self._foreign.stop())
 
+    async def _hand_over(self, record: Record) -> KafkaSending:
+        line = self._line(record)
+        producer = await line.current()
+        try:
+            return KafkaSending(record, producer, await line.send(producer, record))
+        except KafkaError as error:
+            return KafkaSending(record, producer, error=error)
+
     def _line(self, record: Record) -> ProducerLine:
         return self._own if record.is_own else self._foreign
 
@@ -143,8 +150,10 @@ class KafkaPublisher:
         return size + _RECORD_OVERHEAD_BYTES > limit
 
     async def _confirm(self, sending: Sending) -> Refusal | None:
-        if not isinstance(sending, KafkaSending) or sending.refusal is not None:
-            return getattr(sending, "refusal", None)
+        if not isinstance(sending, KafkaSending):
+            raise TypeError("only what this publisher has sent can be confirmed by it")
+        if sending.refusal is not None:
+            return sending.refusal
         record = sending.record
         error = await sending.failure()
         if error is None:
@@ -191,20 +200,16 @@ class KafkaPublisher:
         except asyncio.CancelledError:
             if record.is_own:
                 self._breaker.abandon()  # or, as its probe, this would keep it half open
+                self._wake()
             raise
         self._note_success(record)
 
     async def _send_once(self, record: Record) -> None:
-        line = self._line(record)
-        producer = await line.current()
-        try:
-            _, future = await line.send(record)
-            error = await _failure_of(future, _PATIENCE_S)
-            if error is not None:
-                raise error
-        except KafkaError as error:
-            self._note_failure(record, producer, error)
-            raise
+        sending = await self._hand_over(record)
+        error = await sending.failure()
+        if error is not None:
+            self._note_failure(record, sending.producer, error)
+            raise error
 
     async def _deliver_alone(self, record: Record) -> Refusal | None:
         """Tell a record that is too large from one that stood in too large a batch."""
@@ -220,18 +225,19 @@ class KafkaPublisher:
 
     async def _until_allowed(self) -> None:
         while not self._breaker.allows(self._clock.monotonic()):
+            is_probing = self._breaker.state is BreakerState.HALF_OPEN
             due_s = self._breaker.probe_due_in_s(self._clock.monotonic())
-            try:
-                async with asyncio.timeout(max(0.1, due_s)):
-                    await self._closed.wait()
-            except TimeoutError:
-                continue
+            # Thousands may wait here: the end of a probe wakes them, not a look at it each.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if is_probing else due_s):
+                    await self._moved.wait()
 
     def _note_success(self, record: Record) -> None:
         if record.is_own:
             self.last_success_s = self._clock.monotonic()
             if self._breaker.succeed():
                 self.available_since_s = self.last_success_s
+                self._wake()
             self._closed.set()
 
     def _note_failure(
@@ -240,10 +246,15 @@ class KafkaPublisher:
         # One line a producer, not one a record: an outage fails thousands at once.
         if producer is None or self._line(record).retire(producer):
             _log.warning("publish_failed", topic=record.topic, error=type(error).__name__)
-        if record.is_own and not isinstance(error, MessageSizeTooLargeError):
-            self._breaker.fail(self._clock.monotonic())
-            if not self.is_available:
-                self._closed.clear()
+        if not record.is_own or isinstance(error, MessageSizeTooLargeError):
+            return
+        if self._breaker.fail(self._clock.monotonic()):
+            self._closed.clear()
+            self._wake()
+
+    def _wake(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
 
 async def _failure_of(future: asyncio.Future[object], patience_s: float) -> KafkaError | None:

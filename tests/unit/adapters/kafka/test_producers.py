@@ -15,7 +15,7 @@ async def test_producer_is_stopped_only_after_the_sends_that_wait_in_it_have_lef
     broker = Broker(metadata=asyncio.Event())
     line = broker.line()
     producer = await line.current()
-    sending = asyncio.ensure_future(line.send(_RECORD))
+    sending = asyncio.ensure_future(line.send(producer, _RECORD))
     await asyncio.sleep(0)
     line.retire(producer)
     stopping = asyncio.ensure_future(line.stop())
@@ -24,8 +24,7 @@ async def test_producer_is_stopped_only_after_the_sends_that_wait_in_it_have_lef
     assert broker.stopped == []
     assert broker.metadata is not None
     broker.metadata.set()
-    _, future = await sending
-    await future
+    await (await sending)
     await stopping
     assert (broker.stopped, broker.values()) == ([0], [b"v"])
 
