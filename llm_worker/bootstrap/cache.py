@@ -48,6 +48,8 @@ class Memory:
 
     async def aclose(self) -> None:
         """Take our leave, and close what was opened."""
+        if self.outbox is not None:
+            await self.outbox.drain()
         if self.presence is not None:
             await self.presence.leave()
         if self.link is not None:
@@ -81,7 +83,7 @@ def build_memory(
         return Memory(outcomes=outcomes, verdicts=verdicts, local_verdicts=verdicts)
     link = build_link(settings, clock, telemetry)
     outbox = Outbox(link)
-    presence = Presence(link, key_prefix=cache.key_prefix, clock=clock, on_renewed=outbox.send)
+    presence = Presence(link, key_prefix=cache.key_prefix, clock=clock, on_renewed=outbox.drain)
     shared = RedisOutcomes(
         link,
         presence,

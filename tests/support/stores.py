@@ -73,7 +73,7 @@ class Process:
         link = self.link.link
         outbox = Outbox(link)
         self.presence = Presence(
-            link, key_prefix=self.prefix, clock=self.clock, on_renewed=outbox.send
+            link, key_prefix=self.prefix, clock=self.clock, on_renewed=outbox.drain
         )
         self.redis = RedisOutcomes(
             link,

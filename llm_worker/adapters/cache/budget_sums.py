@@ -113,14 +113,13 @@ class RedisSums:
 
     def reserve(self, reservation: Reservation, floors: Sequence[int]) -> asyncio.Future[Any]:
         """See Sums."""
-        if len(self._outbox) and self._link.is_available:
-            # It was away until now: what it has not heard goes before, in the same batch.
-            self._outbox.send()
+        if len(self._outbox):
+            return _away("Redis has not heard yet what was spent while it was away")
         return self._link.run(_RESERVE, *self._reserving(reservation, floors, ""))
 
     def hold(self, reservation: Reservation, floors: Sequence[int]) -> None:
         """See Sums."""
-        self._link.post(_RESERVE, *self._reserving(reservation, floors, "1"))
+        self._outbox.post(_RESERVE, *self._reserving(reservation, floors, "1"))
 
     def settle(self, reservation: Reservation, cost: int) -> None:
         """See Sums."""
@@ -169,9 +168,7 @@ class NoSums:
 
     def reserve(self, _reservation: Reservation, _floors: Sequence[int]) -> asyncio.Future[Any]:
         """Have no answer."""
-        answer = asyncio.get_running_loop().create_future()
-        answer.set_exception(CacheAwayError("no Redis is set"))
-        return answer
+        return _away("no Redis is set")
 
     def hold(self, _reservation: Reservation, _floors: Sequence[int]) -> None:
         """Do nothing."""
@@ -182,6 +179,12 @@ class NoSums:
     async def seed(self, _spent: Mapping[Place, Decimal], _day: str) -> bytes:
         """Do nothing."""
         return b""
+
+
+def _away(why: str) -> asyncio.Future[Any]:
+    answer = asyncio.get_running_loop().create_future()
+    answer.set_exception(CacheAwayError(why))
+    return answer
 
 
 def _is_limitable(scope: Scope) -> bool:

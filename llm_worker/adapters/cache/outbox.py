@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from llm_worker.adapters.cache.link import CacheAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED: Final = 10_000
 """Calls, the oldest go first; an outcome takes about 2 kB, so 20 MB at most."""
+_AT_ONCE: Final = 100
+"""Calls of one batch: it ends well within the link's budget, beside what others ask."""
 
 
 class Outbox:
@@ -42,8 +47,18 @@ class Outbox:
         """Keep a call for the next time that Redis answers."""
         self._unheard.append((script, keys, arguments))
 
-    def send(self) -> None:
-        """Make all kept calls again."""
-        unheard, self._unheard = self._unheard, deque(maxlen=_REMEMBERED)
-        for script, keys, arguments in unheard:
-            self.post(script, keys, *arguments)
+    async def drain(self) -> None:
+        """Make the kept calls again, batch by batch, until all are heard or one is not."""
+        while self._unheard:
+            batch = [self._unheard.popleft() for _ in range(min(_AT_ONCE, len(self._unheard)))]
+            made = [self._link.run(script, keys, *said) for script, keys, said in batch]
+            answers = await asyncio.gather(*made, return_exceptions=True)
+            unheard = [
+                call
+                for call, answer in zip(batch, answers, strict=True)
+                if isinstance(answer, CacheAwayError)
+            ]
+            # Behind the others: one that is refused each time must not keep those back.
+            self._unheard.extend(unheard)
+            if unheard:
+                return

@@ -9,7 +9,7 @@ from uuid import uuid4
 from llm_worker.adapters.cache.link import CacheAwayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from llm_worker.adapters.cache.link import RedisLink
     from llm_worker.application.ports import Clock
@@ -28,7 +28,12 @@ class Presence:
     """
 
     def __init__(
-        self, link: RedisLink, *, key_prefix: str, clock: Clock, on_renewed: Callable[[], None]
+        self,
+        link: RedisLink,
+        *,
+        key_prefix: str,
+        clock: Clock,
+        on_renewed: Callable[[], Awaitable[None]],
     ) -> None:
         self.owner: Final = uuid4().hex
         self._link = link
@@ -49,7 +54,7 @@ class Presence:
         if begun_s - self._renewed_s >= LEASE_S:
             self._sure_since_s = begun_s
         self._renewed_s = begun_s
-        self._on_renewed()
+        await self._on_renewed()
 
     async def keep_renewing(self) -> None:
         """Say it for ever."""

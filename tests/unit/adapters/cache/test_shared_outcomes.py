@@ -37,7 +37,7 @@ class _Bench:
     def __post_init__(self) -> None:
         outbox = Outbox(self.link.link)
         self.presence = Presence(
-            self.link.link, key_prefix="p:", clock=self.clock, on_renewed=outbox.send
+            self.link.link, key_prefix="p:", clock=self.clock, on_renewed=outbox.drain
         )
         self.store = SharedOutcomes(
             LocalOutcomes(max_bytes=1_000_000, clock=self.clock),

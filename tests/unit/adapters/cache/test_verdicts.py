@@ -46,7 +46,7 @@ class _Bench:
         self.link = FakeLink({"SET": [b"OK"], "EXISTS": [0], "GET": [b"1"], "look_up": [[b"buy"]]})
         outbox = Outbox(self.link.link)
         self.presence = Presence(
-            self.link.link, key_prefix="p:", clock=self.clock, on_renewed=outbox.send
+            self.link.link, key_prefix="p:", clock=self.clock, on_renewed=outbox.drain
         )
         self.shared = SharedVerdicts(
             self.local,
