@@ -41,6 +41,11 @@ class AccountantProbe:
     environment: str
     _drifts: int | None = field(default=None, init=False)
 
+    @property
+    def loop_lag_s(self) -> float:
+        """Seconds that the event loop's last timer was late."""
+        return self.state.loop_lag_s
+
     def health(self) -> Health:
         """Judge the present facts."""
         return judge(
@@ -48,7 +53,7 @@ class AccountantProbe:
                 service=SERVICE,
                 version=__version__,
                 environment=self.environment,
-                loop_lag_s=self.state.loop_lag_s,
+                loop_lag_s=self.loop_lag_s,
                 kafka=self.state.kafka(),
                 may_stand_by=True,
             )

@@ -83,6 +83,7 @@ def build_memory(
         return Memory(outcomes=outcomes, verdicts=verdicts, local_verdicts=verdicts)
     link = build_link(settings, clock, telemetry)
     outbox = Outbox(link)
+    held_at_most_s = settings.request_deadline_s + settings.drain_s
     presence = Presence(link, key_prefix=cache.key_prefix, clock=clock, on_renewed=outbox.drain)
     shared = RedisOutcomes(
         link,
@@ -90,7 +91,7 @@ def build_memory(
         outbox,
         key_prefix=cache.key_prefix,
         ttl_s=cache.outcome_ttl_s,
-        held_at_most_s=settings.request_deadline_s + settings.drain_s,
+        held_at_most_s=held_at_most_s,
     )
     return Memory(
         outcomes=SharedOutcomes(outcomes, shared, metrics),
@@ -101,6 +102,7 @@ def build_memory(
             outbox,
             key_prefix=cache.key_prefix,
             ttl_s=cache.ttl_s,
+            bought_within_s=held_at_most_s,
             observer=metrics,
         ),
         local_verdicts=verdicts,

@@ -42,13 +42,18 @@ class WorkerProbe:
     budget: HardBudget
     environment: str
 
+    @property
+    def loop_lag_s(self) -> float:
+        """Seconds that the event loop's last timer was late."""
+        return self.state.loop_lag_s
+
     def health(self) -> Health:
         """Judge the present facts."""
         return judge(
             Facts(
                 version=__version__,
                 environment=self.environment,
-                loop_lag_s=self.state.loop_lag_s,
+                loop_lag_s=self.loop_lag_s,
                 kafka=self.state.kafka(),
                 providers={name.value: facts for name, facts in self._provider_facts().items()},
                 cache=self.parts.memory.facts(),

@@ -148,8 +148,15 @@ class FakeProbe:
     """Judges `facts`."""
 
     facts: Facts = WELL
+    is_broken: bool = False
+
+    @property
+    def loop_lag_s(self) -> float:
+        return self.facts.loop_lag_s
 
     def health(self) -> Health:
+        if self.is_broken:
+            raise RuntimeError
         return judge(self.facts)
 
     def metrics(self) -> bytes:

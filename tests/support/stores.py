@@ -92,6 +92,7 @@ class Process:
             outbox,
             key_prefix=self.prefix,
             ttl_s=3_600,
+            bought_within_s=HELD_AT_MOST_S,
             observer=self.seen,
         )
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _LOOK_UP: Final = load_script("look_up")
 _END_TURN: Final = load_script("end_turn")
-_PURCHASE_TTL_MS: Final = 15 * 60 * 1000
-"""A purchase ends with its request's deadline or its process; this only sweeps up."""
 _ENTRY_BYTES: Final = 400
 """What an entry's own objects take, beside its bytes; measured, rounded up."""
 
@@ -100,7 +98,10 @@ class LocalVerdicts:
 
 
 class SharedVerdicts:
-    """Both tiers. A local hit asks nobody; what is bought goes to both; Redis away means local."""
+    """Both tiers. A local hit asks nobody; what is bought goes to both; Redis away means local.
+
+    A purchase under way is another's after `bought_within_s` seconds, whoever still makes it.
+    """
 
     def __init__(  # noqa: PLR0913 - it stands on all of them
         self,
@@ -111,6 +112,7 @@ class SharedVerdicts:
         *,
         key_prefix: str,
         ttl_s: float,
+        bought_within_s: float,
         observer: CacheObserver,
     ) -> None:
         self._local = local
@@ -119,6 +121,8 @@ class SharedVerdicts:
         self._outbox = outbox
         self._key_prefix = key_prefix
         self._ttl_ms = int(ttl_s * 1000)
+        # A purchase ends sooner, or with its process; this only sweeps up.
+        self._purchase_ttl_ms = int(bought_within_s * 1000)
         self._observer = observer
         self._ahead: dict[str, asyncio.Future[Any]] = {}
 
@@ -176,7 +180,7 @@ class SharedVerdicts:
             _LOOK_UP,
             verdict_keys(self._key_prefix, fingerprint),
             self._presence.owner,
-            _PURCHASE_TTL_MS,
+            self._purchase_ttl_ms,
             gone,
         )
 

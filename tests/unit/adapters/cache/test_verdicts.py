@@ -55,6 +55,7 @@ class _Bench:
             outbox,
             key_prefix="p:",
             ttl_s=86_400,
+            bought_within_s=3_600,
             observer=self.seen,
         )
 
@@ -117,6 +118,7 @@ async def test_redis_hit_is_remembered_here(bench: _Bench) -> None:
     assert _is_hit(await bench.shared.find("f"), CacheTier.REDIS)
     assert _is_hit(await bench.shared.find("f"), CacheTier.LOCAL)
     assert bench.link.names == ["look_up"]
+    assert 3_600_000 in bench.link.asked[0][1]  # how long a purchase may take
     assert bench.seen.asked == [("local", False), ("redis", True), ("local", True)]
 
 
