@@ -21,7 +21,7 @@ from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.adapters.telemetry.spend import SpendTelemetry
 from llm_worker.adapters.web.guard import is_loopback
 from llm_worker.adapters.web.health import health_operations
-from llm_worker.adapters.web.site import furnish
+from llm_worker.adapters.web.site import furnish, refused
 from llm_worker.adapters.web.usage import usage_operations
 from llm_worker.application.accounting import JUDGE, Accounting
 from llm_worker.application.publishing import Publishing
@@ -31,7 +31,10 @@ from llm_worker.bootstrap.breaker import new_breaker, retune
 from llm_worker.bootstrap.connection import catalog, kafka_options
 from llm_worker.bootstrap.process import persistently, run_app
 from llm_worker.bootstrap.site import listen
+from llm_worker.bootstrap.spend import RecentTotals
 from llm_worker.bootstrap.spending import Spending
+from llm_worker.contracts.flows import Party
+from llm_worker.contracts.rights import group_of
 from llm_worker.domain.spend import COUNTED, Source
 
 if TYPE_CHECKING:
@@ -97,7 +100,7 @@ def build_accountant(settings: Settings) -> DeliveryApp:
     parts = _parts(settings)
     feed = parts.spending.feed
     app = DeliveryApp(
-        f"{settings.kafka.group}-accountant",
+        group_of(Party.ACCOUNTANT, settings.kafka.group),
         consumer_options=consumer_options(
             parts.options,
             session_timeout_s=settings.kafka.session_timeout_s,
@@ -153,7 +156,8 @@ def _site(settings: Settings, parts: Callable[[], tuple[AccountantProbe, SpendFe
 
     port = settings.web.accountant_port
     setting = "LLM_WORKER_WEB__ACCOUNTANT_PORT (--web-port)"
-    return Site(listener=listen(settings, port, setting=setting), furnish=furnished)
+    listener = listen(settings, port, setting=setting)
+    return Site(listener=listener, furnish=furnished, refuse=refused)
 
 
 def _accounting(settings: Settings, parts: _Parts, app: DeliveryApp) -> Accounting:
@@ -193,6 +197,6 @@ async def _keep_verifying(
     while interval_s and not app.should_stop:
         await app.sleep(interval_s)
         if _is_first(app, parts):
-            history = parts.spending.history
-            drifts = await verify(history, parts.codec, horizon_ms=history.horizon_ms)
+            recent = RecentTotals(history=parts.spending.history, now=parts.clock.now())
+            drifts = await verify(recent, parts.codec, horizon_ms=recent.history.horizon_ms)
             probe.verified(drifts)

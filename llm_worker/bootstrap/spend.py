@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from llm_worker.domain.analytics import Resumption, source_of
 from llm_worker.domain.journal import Journal, placed_entry
 from llm_worker.domain.ledger import Ledger
 from llm_worker.domain.spend import SOURCES, Source, day_of, is_cell, month_of
+from llm_worker.domain.verification import recent_since
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -40,6 +42,23 @@ def history_of(settings: Settings) -> TopicHistory:
     """Read what an installation's topics hold."""
     horizon_ms = settings.accountant.horizon_s * 1000
     return TopicHistory(kafka_options(settings), catalog(settings), horizon_ms=horizon_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentTotals:
+    """The totals, and the events of this month and the last alone: those of years take hours."""
+
+    history: TopicHistory
+    now: datetime
+
+    async def accounts(self) -> dict[AccountKey, Account]:
+        """See TopicHistory."""
+        return await self.history.accounts()
+
+    def events(self) -> AsyncGenerator[PlacedRecord]:
+        """See TopicHistory."""
+        since = recent_since(self.now, self.history.horizon_ms)
+        return self.history.events(since_ms=int(since.timestamp() * 1000))
 
 
 class TopicHistory:
@@ -92,10 +111,13 @@ class TopicHistory:
             if each.partition == source.partition and each.offset < offset:
                 yield each
 
-    def events(self) -> AsyncGenerator[PlacedRecord]:
-        """Give every record of the source topics, in the order of each partition."""
+    def events(self, *, since_ms: int | None = None) -> AsyncGenerator[PlacedRecord]:
+        """Give the records of the source topics, all or since a time, partition by partition.
+
+        `since_ms` is in milliseconds since 1970.
+        """
         topics = [self._topics.on_broker(name) for name in SOURCES]
-        return read_to_end(self._options, topics)
+        return read_to_end(self._options, topics, since_ms=since_ms)
 
     async def known_costs(self, now: datetime) -> dict[tuple[Scope, str], Decimal]:
         """Give what limits compare with, today and this month: the state and what came after it."""

@@ -25,6 +25,6 @@ class AccountantSettings(Group):
     verify_interval_s: int = Field(
         default=86_400,
         ge=0,
-        description="Seconds between two checks that add everything up again from the topics and "
-        "compare; 0: none.",
+        description="Seconds between two checks that add this month and the last up again from the "
+        "topics and compare; 0: none.",
     )

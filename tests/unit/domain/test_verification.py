@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llm_worker.domain.journal import Journal
 from llm_worker.domain.ledger import Account, Ledger
 from llm_worker.domain.spend import EVERYTHING, AccountKey
-from llm_worker.domain.verification import Recomputation
+from llm_worker.domain.verification import Recomputation, recent_since
 from tests.support.spend import (
     CELL,
     COSTS,
@@ -171,3 +171,16 @@ def test_retention_alone_never_looks_like_drift(story: Story, data: st.DataObjec
 
 def _noon_ms(day: str) -> int:
     return int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        (datetime(2026, 11, 29, 5, 30, tzinfo=UTC), datetime(2026, 9, 29, tzinfo=UTC)),
+        (datetime(2026, 1, 1, tzinfo=UTC), datetime(2025, 11, 29, tzinfo=UTC)),
+    ],
+)
+def test_last_month_is_read_whole_with_the_days_before_it_that_ids_may_come_from(
+    now: datetime, since: datetime
+) -> None:
+    assert recent_since(now, horizon_ms=86_400_000) == since
