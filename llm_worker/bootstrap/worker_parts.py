@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,11 +54,13 @@ class WorkerParts:
 
     async def aclose(self, budget: HardBudget) -> None:
         """Close what was opened, the budget before the way to Redis that it uses."""
-        await self.publisher.stop()
-        await budget.aclose()
-        await self.memory.aclose()
-        await asyncio.gather(*(each.aclose() for each in self.providers.values()))
-        await self.tracing.aclose()
+        async with AsyncExitStack() as closing:  # in reverse, each whatever another meets
+            closing.push_async_callback(self.tracing.aclose)
+            for provider in self.providers.values():
+                closing.push_async_callback(provider.aclose)
+            closing.push_async_callback(self.memory.aclose)
+            closing.push_async_callback(budget.aclose)
+            closing.push_async_callback(self.publisher.stop)
 
 
 def build_parts(settings: Settings) -> WorkerParts:

@@ -111,7 +111,7 @@ class FakeConnection:
             raise answer
         return answer
 
-    async def disconnect(self) -> None:
+    async def disconnect(self, *, nowait: bool = False) -> None:  # noqa: ARG002 - as redis-py has it
         self.is_connected = False
 
 

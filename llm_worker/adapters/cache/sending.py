@@ -99,10 +99,12 @@ class PipelineSender:
         await disconnect(self._client)
 
     async def _forget_idle(self) -> None:
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await connection.disconnect()
-            await self._pool.release(connection)
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.disconnect(nowait=True)
+            finally:  # whoever waits may give up: what is not released is lost to the pool
+                await self._pool.release(connection)
 
     async def _connection(self) -> AbstractConnection:
         opening = self._background.start(_opened(self._pool))
