@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from benchmarks.load import request
 from benchmarks.loops.job import Answer, Call, Job
@@ -105,9 +107,31 @@ class Bench:
         await self.producer.flush()
         return key
 
+    async def stamped_topics(self, name: str) -> TopicCatalog:
+        """Create a set of empty topics whose records bear the moment when the broker had them."""
+        topics = await self.topics(name)
+        stamped = [
+            ConfigResource(
+                ConfigResourceType.TOPIC,
+                topics.on_broker(each),
+                topics[each].config() | {"message.timestamp.type": "LogAppendTime"},
+            )
+            for each in topics.topics
+        ]
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        await admin.start()
+        try:
+            await admin.alter_configs(stamped)
+        finally:
+            await admin.close()
+        return topics
+
     async def results(self, topics: TopicCatalog) -> int:
         """Count the results that the broker holds."""
-        name = TopicName.COMPARISON_RESULT
+        return await self.held(topics, TopicName.COMPARISON_RESULT)
+
+    async def held(self, topics: TopicCatalog, name: TopicName) -> int:
+        """Count the records that the broker holds."""
         partitions = range(topics[name].partitions)
         tps = [TopicPartition(topics.on_broker(name), partition) for partition in partitions]
         return sum((await self.consumer.end_offsets(tps)).values())

@@ -61,7 +61,7 @@ class OverHttp:
         return cls(
             bench=bench,
             calls=calls,
-            call=await _call(environment, essay_bytes),
+            call=await call_of(environment, essay_bytes),
             answers=await bench.written(environment, essay_bytes=essay_bytes),
         )
 
@@ -91,7 +91,8 @@ def slots_for(calls: int) -> int:
     return next(slots for slots in range(calls, 2 * calls + 1) if slots - slots // 4 >= calls)
 
 
-async def _call(environment: dict[str, str], essay_bytes: int) -> Call:
+async def call_of(environment: dict[str, str], essay_bytes: int) -> Call:
+    """Give the call that a worker of this environment makes for a request."""
     settings = load_worker_settings(environment | {"PATH": os.defpath})
     provider = build_provider(settings, ASKED, SystemClock())
     if not isinstance(provider, HttpProvider):

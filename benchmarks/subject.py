@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aiohttp
 import psutil
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 SUBJECT_CORE, OTHER_CORE = 0, 1
 _LOG_BYTES_SHOWN = 2_000
+_READY_TIMEOUT_S = 60.0
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +65,46 @@ def watch_from_the_side() -> None:
     os.sched_setaffinity(0, {OTHER_CORE} if (os.cpu_count() or 1) > 1 else {SUBJECT_CORE})
 
 
+async def until_ready(subject: Subject, address: str) -> None:
+    """Wait until the worker at this address has its partitions.
+
+    Raises RuntimeError if it ends, TimeoutError if that takes more than a minute.
+    """
+    async with asyncio.timeout(_READY_TIMEOUT_S), aiohttp.ClientSession() as session:
+        while not await is_ready(session, address):
+            subject.check()
+            await asyncio.sleep(_POLL_S)
+
+
+async def is_ready(session: aiohttp.ClientSession, address: str) -> bool:
+    """Ask the worker whether it is ready; before it listens it is not."""
+    try:
+        async with session.get(f"{address}/readyz") as response:
+            return response.ok
+    except aiohttp.ClientError:
+        return False
+
+
 @contextmanager
 def running(
-    module: str, *, log: Path, env: Mapping[str, str] = {}, arguments: Sequence[str] = ()
+    module: str,
+    *,
+    log: Path,
+    env: Mapping[str, str] = {},
+    arguments: Sequence[str] = (),
+    python: Path = Path(sys.executable),
+    core: int = SUBJECT_CORE,
 ) -> Iterator[Subject]:
-    """Run `python -m module` alone on the first core; it is killed on leaving.
+    """Run `python -m module` alone on the first core, or on another; it is killed on leaving.
 
     Its environment is `env` and nothing else, so that nobody's shell is measured.
     """
     here = os.sched_getaffinity(0)
     with log.open("wb") as output:
-        os.sched_setaffinity(0, {SUBJECT_CORE})
+        os.sched_setaffinity(0, {core})
         try:
             process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", module, *arguments],
+                [str(python), "-m", module, *arguments],
                 env=dict(env) | {"PATH": os.defpath},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

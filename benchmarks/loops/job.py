@@ -62,7 +62,7 @@ class Job:
             bootstrap_servers=self.bootstrap_servers,
             enable_idempotence=True,
             acks="all",
-            linger_ms=5,
+            linger_ms=0,
             max_batch_size=256 * 1024,
         )
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LATENCY_S = 10
 _ESSAY_BYTES = 1_000
 SETTLE_S = 2 * LATENCY_S + 5
+_IDLE_SETTLE_S = 5
 _TICK_S = 0.1
 # Three quarters of the slots are one lane's at most; a quarter is the other's own.
 _SHARES = {TopicName.COMPARISON_REQUESTED: 0.75, TopicName.COMPARISON_REQUESTED_BULK: 0.25}
@@ -55,7 +56,6 @@ async def measure_memory(bench: Bench, plan: MemoryPlan, tell: Callable[[str], N
     for answered_by, name, feed in (
         ("mock", "never", _idle),
         ("mock", "paced", paced),
-        ("mock", "backlog", _backlog),
         ("HTTP", "paced", paced),
         ("HTTP", "backlog", _backlog),
     ):
@@ -88,7 +88,7 @@ async def _watch(
             subject,
             address,
         ):
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(_IDLE_SETTLE_S if feed is _idle else SETTLE_S)
             gauges = asyncio.ensure_future(_mean_gauges(address, plan.seconds))
             window = await measure_for(bench, subject, topics, seconds=plan.seconds)
             running, held = await gauges

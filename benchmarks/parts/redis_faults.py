@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import quantiles
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks import faults
-from benchmarks.beside import beside
 from benchmarks.delaying_proxy import DelayingProxy
 from benchmarks.faults import Redis
 from benchmarks.metrics_page import MetricsPage
+from benchmarks.records import records
 from benchmarks.report import Section
+from benchmarks.steady import steady_load
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.telemetry import catalog
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.dev.cache import EmbeddedCache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from benchmarks.bench import Bench
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 _SLOTS = 100
 _PER_S = 100
 _LATENCY_MS = 50
-_ESSAY_BYTES = 1_000
 _TICK_S = 0.01
 _WARM_UP_S, _RECOVERY_S = 3.0, 3.0
 _LAST_ANSWERS_S = 30.0
@@ -94,7 +92,7 @@ async def measure_faults(bench: Bench, plan: FaultPlan, tell: Callable[[str], No
         remarks=[
             f"{plan.seconds:.0f} s without the fault, then with it and {_RECOVERY_S:.0f} s more",
             f"{_PER_S} requests a second, all misses; the mock at {_LATENCY_MS} ms, budget 50 ms",
-            "latency: from the request's timestamp on the broker to its result's",
+            "latency: from when the broker had the request to when it had its result",
             "without / with the fault; added: the slowest with it less the median without",
             "longest wait: bound of the highest bucket of llm_worker_redis_seconds that grew",
             "unshared: steps that no other process could know of (claim/begin/outcome)",
@@ -103,7 +101,7 @@ async def measure_faults(bench: Bench, plan: FaultPlan, tell: Callable[[str], No
 
 
 async def _watch(bench: Bench, plan: FaultPlan, row: _Row) -> dict[str, Figure]:
-    topics = await bench.topics("redis-faults")
+    topics = await bench.stamped_topics("redis-faults")
     with EmbeddedCache(bench.directory / "faulty") as server:
         port = urlsplit(server.url).port or 0
         async with DelayingProxy(port) as proxy:
@@ -113,7 +111,7 @@ async def _watch(bench: Bench, plan: FaultPlan, row: _Row) -> dict[str, Figure]:
                 "PROVIDERS__MOCK__LATENCY_MS": str(_LATENCY_MS),
             }
             with bench.worker(topics, slots=_SLOTS, settings=settings) as (subject, address):
-                async with _load(bench, topics):
+                async with steady_load(bench, topics, per_s=_PER_S):
                     await _first_result(bench, subject, topics)
                     await asyncio.sleep(_WARM_UP_S)
                     calm_ms = _now_ms()
@@ -156,24 +154,6 @@ def _counted(before: MetricsPage, after: MetricsPage) -> dict[str, Figure]:
     }
 
 
-@asynccontextmanager
-async def _load(bench: Bench, topics: TopicCatalog) -> AsyncIterator[None]:
-    """Send requests at a steady pace."""
-    began_s = time.monotonic()
-
-    async def feed() -> None:
-        sent = 0
-        while True:
-            due = int((time.monotonic() - began_s) * _PER_S)
-            name = TopicName.COMPARISON_REQUESTED
-            await bench.fill(topics, name, due - sent, essay_bytes=_ESSAY_BYTES)
-            sent = due
-            await asyncio.sleep(_TICK_S)
-
-    async with beside(feed()):
-        yield
-
-
 async def _first_result(bench: Bench, subject: Subject, topics: TopicCatalog) -> None:
     while not await bench.results(topics):
         subject.check()
@@ -182,7 +162,7 @@ async def _first_result(bench: Bench, subject: Subject, topics: TopicCatalog) ->
 
 async def _all_answered(bench: Bench, subject: Subject, topics: TopicCatalog) -> None:
     """Wait for as many results as requests, but not for ever: what is lost is told later."""
-    sent = len(await _records(bench, topics, TopicName.COMPARISON_REQUESTED))
+    sent = await bench.held(topics, TopicName.COMPARISON_REQUESTED)
     due_s = time.monotonic() + _LAST_ANSWERS_S
     while await bench.results(topics) < sent and time.monotonic() < due_s:
         subject.check()
@@ -192,8 +172,8 @@ async def _all_answered(bench: Bench, subject: Subject, topics: TopicCatalog) ->
 async def _seen(
     bench: Bench, topics: TopicCatalog, spans_ms: list[tuple[float, float]]
 ) -> list[_Seen]:
-    requests = await _records(bench, topics, TopicName.COMPARISON_REQUESTED)
-    results = await _records(bench, topics, TopicName.COMPARISON_RESULT)
+    requests = await records(bench, topics, TopicName.COMPARISON_REQUESTED)
+    results = await records(bench, topics, TopicName.COMPARISON_RESULT)
 
     def seen(start_ms: float, end_ms: float) -> _Seen:
         sent = {key: at for key, (at, _) in requests.items() if start_ms <= at < end_ms}
@@ -202,24 +182,6 @@ async def _seen(
         return _Seen(len(sent), [results[key][0] - sent[key] for key in answered], len(failed))
 
     return [seen(*span) for span in spans_ms]
-
-
-async def _records(
-    bench: Bench, topics: TopicCatalog, name: TopicName
-) -> dict[bytes, tuple[int, bytes]]:
-    """Read a whole topic: timestamps and values by key, the first of each."""
-    found: dict[bytes, tuple[int, bytes]] = {}
-    reader = AIOKafkaConsumer(bootstrap_servers=bench.bootstrap_servers)
-    async with reader:
-        tps = [TopicPartition(topics.on_broker(name), n) for n in range(topics[name].partitions)]
-        ends = await reader.end_offsets(tps)
-        reader.assign(tps)
-        await reader.seek_to_beginning(*tps)
-        for tp in tps:
-            while await reader.position(tp) < ends[tp]:
-                for record in (await reader.getmany(tp, timeout_ms=100)).get(tp, ()):
-                    found.setdefault(record.key, (record.timestamp, record.value))
-    return found
 
 
 def _now_ms() -> float:

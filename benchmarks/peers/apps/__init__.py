@@ -1,0 +1,1 @@
+"""The peers, each run by the Python of its own environment."""
