@@ -19,7 +19,7 @@ from llm_worker.adapters.kafka.state import WorkerState
 from llm_worker.adapters.web.bodies import MAX_BODY_BYTES
 from llm_worker.adapters.web.guard import is_loopback
 from llm_worker.adapters.web.page import page_routes
-from llm_worker.adapters.web.site import furnish
+from llm_worker.adapters.web.site import furnish, refused
 from llm_worker.application.backpressure import Backpressure
 from llm_worker.application.pipeline import Pipeline
 from llm_worker.application.publishing import Publishing
@@ -167,6 +167,7 @@ def _app(
                 settings, settings.web.port, setting="LLM_WORKER_WEB__PORT (--web-port)"
             ),
             furnish=furnish,
+            refuse=refused,
         ),
         web_application_options={"client_max_size": MAX_BODY_BYTES},
     )

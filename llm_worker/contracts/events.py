@@ -12,18 +12,19 @@ from llm_worker.contracts.envelope import Milliseconds, Tokens, Unit, UtcDatetim
 from llm_worker.contracts.result import TokenUsage
 from llm_worker.contracts.vocabulary import AlertType, FailureType, ProviderName, TopicName
 
-_DIGITS = 12
+DIGITS = 12
+"""Before the point, and after it, of a plausible amount or count."""
 
 
 def _plausible(usd: Decimal) -> Decimal:
     # Beyond that the sum of two would have more digits than anybody can keep.
-    if usd and not -_DIGITS <= usd.adjusted() < _DIGITS:
+    if usd and not -DIGITS <= usd.adjusted() < DIGITS:
         raise ValueError("is no plausible amount; send US dollars")
     return usd
 
 
 def _countable(tokens: dict[str, int]) -> dict[str, int]:
-    if any(not 0 <= count < 10**_DIGITS for count in tokens.values()):
+    if any(not 0 <= count < 10**DIGITS for count in tokens.values()):
         raise ValueError("has a count below 0 or beyond any model; send tokens by kind")
     return tokens
 

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import faust
 import pytest
+from aiohttp.web import AppRunner, RequestHandler, Server
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
+from aiokafka.record.memory_records import _MemoryRecordsPy
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.web.drivers.aiohttp import Web
@@ -45,6 +48,7 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (faust.App.on_webserver_init, "self web", "adds routes before the web server starts"),
     (faust.App._new_web, "self", "makes the web server"),
     (faust.App.on_stop, "self", "drains, before agents stop"),
+    (TableManager.on_start, "self", "sleeps a second, then starts the recovery"),
     (ThrowableQueue.full, "self", "asked by the conductor before it waits"),
     (ThrowableQueue.qsize, "self", "what the pressure callbacks measure"),
     (ThrowableQueue.clear, "self", "called at a rebalance"),
@@ -55,6 +59,8 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (Consumer.force_commit, "self topics start_new_transaction", "the only commit"),
     (Consumer.wait_empty, "self", "called by the drain"),
     (Consumer.wait_first, "self coros timeout", "how a record is handed to the conductor"),
+    (Consumer._wait_next_records, "self timeout", "fetches what getmany may throw away"),
+    (Consumer.verify_all_partitions_active, "self", "only logs, and may crash"),
     (Consumer._add_gap, "self tp offset_from offset_to", "Faust's arithmetic, bypassed"),
     (Consumer.on_partitions_assigned, "self assigned generation_id", "begins a generation"),
     (driver.Consumer._new_consumer_thread, "self", "makes the thread"),
@@ -67,7 +73,13 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
         "self assigned generation_id",
         "called by the coordinator when it has joined",
     ),
+    # adapters/kafka/header_names.py
+    (_MemoryRecordsPy.next_batch, "self _min_slice _magic_offset", "makes a fetched batch"),
     # adapters/kafka/server.py
+    (AppRunner._make_server, "self", "makes what makes connections"),
+    (Server.__call__, "self", "makes a connection"),
+    (RequestHandler.handle_error, "self request status exc message", "answers what is no HTTP"),
+    (RequestHandler.log_exception, "self args kw", "logs what it stumbles over"),
     (Web._create_site, "self", "makes the site that listens"),
     (Web._enabled_blueprints, "self", "Faust's own pages"),
     # bootstrap/process.py
@@ -144,7 +156,6 @@ async def test_private_attributes_are_still_there() -> None:
     with brokerless_app(Drains()) as app:
         consumer, _ = consumer_of(app)
         assert consumer.unacked is consumer._unacked_messages, "streams track in another set"
-        assert consumer._waiting_for_ack is None
         assert consumer._committed_offset[faust.types.TP("t", 0)] is None
         assert app.rebalancing is False
         assert isinstance(app.boot_strategy, BootStrategy)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from llm_worker.adapters.kafka.app import DeliveryApp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from faust.types import TP
 
@@ -27,6 +27,16 @@ class FakeThread:
     ends: dict[TP, int] = field(default_factory=dict)
     commits: list[dict[TP, int]] = field(default_factory=list)
     last_heartbeat_s: float = 0.0
+    fetched: list[dict[TP, list[Any]]] = field(default_factory=list)
+    on_fetch: Callable[[], None] = lambda: None
+    unread_from: list[dict[TP, int]] = field(default_factory=list)
+
+    async def getmany(self, _active: object, _timeout: float) -> dict[TP, list[Any]]:
+        self.on_fetch()
+        return self.fetched.pop(0)
+
+    async def unread(self, firsts: dict[TP, int]) -> None:
+        self.unread_from.append(firsts)
 
     async def commit(self, offsets: dict[TP, int]) -> bool:
         self.commits.append(dict(offsets))
@@ -39,6 +49,9 @@ class FakeThread:
 
     def highwater(self, tp: TP) -> int | None:
         return self.ends.get(tp)
+
+    def verify_event_path(self, _now: float, tp: TP) -> None:
+        raise AssertionError(f"{tp} has no position, as in an outage right after its assignment")
 
 
 @dataclass(slots=True)

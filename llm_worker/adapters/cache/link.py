@@ -70,7 +70,8 @@ class RedisLink:
         breaker: A batch with any failure counts as one failure.
         clock: Measures batches, and tells the breaker's time.
         observer: Is told of every batch.
-        linger_s: Seconds that a batch is open for more, within the budget.
+        linger_s: Seconds that a batch is open for more while another is under way, within the
+            budget; with none under way it is sent with the loop's next turn.
     """
 
     def __init__(
@@ -153,7 +154,10 @@ class RedisLink:
             self._due_s = loop.time() + self._budget_s
             if self._flushing is not None:
                 self._flushing.cancel()
-            self._flushing = loop.call_later(self._linger_s, self._flush)
+            # With none under way a batch has nothing to wait for but the rest of this turn's calls;
+            # else it goes when one ends, so that the busier it is, the larger batches get.
+            linger_s = self._linger_s if self._batches else 0
+            self._flushing = loop.call_later(linger_s, self._flush)
 
     def _flush(self) -> None:
         if self._flushing is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import faust
 from faust.exceptions import ConsumerNotStarted
+from faust.tables.manager import TableManager
 from mode.utils.queues import ThrowableQueue
 from typing_extensions import override
 
@@ -69,6 +70,16 @@ class UnblockedQueue(ThrowableQueue[Any]):
         return item
 
 
+class NoTables(TableManager):
+    """Faust's tables, of which there are none; so nothing waits for them to be registered."""
+
+    @override
+    async def on_start(self) -> None:
+        """Let the conductor subscribe at once: Faust sleeps for a second before."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class DeliveryApp(faust.App):
     """Faust with what it lacks for deliveries that must not be lost.
 
@@ -105,6 +116,7 @@ class DeliveryApp(faust.App):
             topic_disable_leader=True,
             topic_allow_declare=False,
             table_standby_replicas=0,
+            TableManager=NoTables,
             web_enabled=site is not None,
             **options,
         )
@@ -164,7 +176,7 @@ class DeliveryApp(faust.App):
     def _new_web(self) -> Web:
         if self._site is None:
             return super()._new_web()
-        return BoundWeb(self, self._site.listener)
+        return BoundWeb(self, self._site)
 
     @override
     async def on_stop(self) -> None:

@@ -17,8 +17,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from mode.services import WaitResults
-from mode.utils.futures import notify
 from typing_extensions import override
+
+from llm_worker.adapters.kafka.header_names import read_any_header_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _RETRY_START_S = 1.0
 _log = structlog.get_logger(__name__)
+read_any_header_name()
 
 
 class SafeConsumerThread(driver.AIOKafkaConsumerThread):
@@ -44,7 +46,12 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
             except (KafkaError, OSError) as error:
                 why = type(error).__name__
                 if why != said:
-                    _log.warning("broker_unreachable", error=why, again_every_s=_RETRY_START_S)
+                    _log.warning(
+                        "broker_unreachable",
+                        error=why,
+                        again_every_s=_RETRY_START_S,
+                        remedy="`llm-worker doctor` with the same settings says what to set",
+                    )
                 said = why
                 if self._consumer is not None:
                     await self._consumer.stop()
@@ -101,6 +108,20 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         if without:
             await consumer.seek_to_beginning(*without)
         return committed
+
+    async def unread(self, firsts: Mapping[TP, int]) -> None:
+        """Go back to these offsets, where nobody has gone back as far since."""
+        await self.call_thread(self._unread, firsts)
+
+    async def _unread(self, firsts: Mapping[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        subscription = consumer._subscription.subscription  # noqa: SLF001 - no public face
+        assignment = subscription and subscription.assignment
+        for tp, first in firsts.items():
+            place = TopicPartition(tp.topic, tp.partition)
+            state = assignment and assignment.state_value(place)
+            if state and state.has_valid_position and state.position > first:
+                consumer.seek(place, first)
 
     def has_fetched_all(self, tp: TP) -> bool:
         """Say whether all up to the partition's end is fetched; markers of transactions count."""
@@ -162,7 +183,6 @@ class SafeConsumer(driver.Consumer):
             self._passed[message.tp] = max(message.offset + 1, self._passed.get(message.tp, 0))
             if self._waiting_since_s is None:
                 self._waiting_since_s = monotonic()
-        notify(self._waiting_for_ack)
         return True
 
     def drop(self, message: Message) -> None:
@@ -233,6 +253,28 @@ class SafeConsumer(driver.Consumer):
         self._unacked_messages.clear()
         self._waiting_since_s = None
         await super().on_partitions_assigned(assigned, generation_id)
+
+    @override
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:
+        """Give no record that would be thrown away: it is read again.
+
+        What arrives while a rebalance holds the flow Faust throws away. Where that is after it has
+        gone back to what is committed, it would read on behind it, and commit past it.
+        """
+        records, active = await super()._wait_next_records(timeout)
+        if records and not self.flow_active and not self.should_stop:
+            firsts = {tp: batch[0].offset for tp, batch in records.items() if batch}
+            await cast("SafeConsumerThread", self._thread).unread(firsts)
+            return None, active
+        return records, active
+
+    @override
+    async def verify_all_partitions_active(self) -> None:
+        """Look for no stuck stream: the watchdog and the metrics do.
+
+        Faust's own look only logs, and asserts that each partition has a position: an outage right
+        after an assignment would end the process.
+        """
 
     @override
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

@@ -73,7 +73,9 @@ def producer_line(connection: Mapping[str, Any]) -> ProducerLine:
             **connection,
             enable_idempotence=True,
             acks="all",
-            linger_ms=5,
+            # A request waits for its own events. Under load they share requests without it: one
+            # is under way to a broker at a time, and the next takes what has gathered meanwhile.
+            linger_ms=0,
             # The broker's limit is for the batch, not the record.
             max_batch_size=256 * 1024,
             max_request_size=6 * 1024 * 1024,

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp.web import AppRunner, SockSite
+from aiohttp.web import (
+    AppRunner,
+    HTTPException,
+    RequestHandler,
+    RequestPayloadError,
+    Server,
+    SockSite,
+)
 from faust.web.drivers.aiohttp import Web
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from aiohttp.web import Application, BaseSite
+    from aiohttp.web import Application, BaseRequest, BaseSite, StreamResponse
     from faust.types import AppT
 
 _IDLE_S: Final = 75.0
@@ -53,10 +61,14 @@ def bind(host: str, port: int, *, setting: str) -> socket.socket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where a process answers, and who gives the answers: is handed the aiohttp application."""
+    """Where a process answers, and who gives the answers: is handed the aiohttp application.
+
+    `refuse` answers, by its status, what never comes to the application.
+    """
 
     listener: socket.socket
     furnish: Callable[[Application], None]
+    refuse: Callable[[int], StreamResponse]
 
 
 class BoundWeb(Web):
@@ -66,11 +78,12 @@ class BoundWeb(Web):
     idle connections.
     """
 
-    def __init__(self, app: AppT, listener: socket.socket) -> None:
+    def __init__(self, app: AppT, site: Site) -> None:
         super().__init__(app)
-        self._listener = listener
-        self._runner = AppRunner(
+        self._listener = site.listener
+        self._runner = _Runner(
             self.web_app,
+            site.refuse,
             access_log=None,
             handler_cancellation=True,
             keepalive_timeout=_IDLE_S,
@@ -84,3 +97,76 @@ class BoundWeb(Web):
     @override
     def _create_site(self) -> BaseSite:
         return SockSite(self._runner, self._listener)
+
+
+class _Runner(AppRunner):
+    def __init__(
+        self,
+        application: Application,
+        refuse: Callable[[int], StreamResponse],
+        **options: Any,  # noqa: ANN401 - aiohttp's own
+    ) -> None:
+        super().__init__(application, **options)
+        self._refuse = refuse
+
+    @override
+    async def _make_server(self) -> Server:
+        made = await super()._make_server()
+        return _Server(
+            made.request_handler,
+            self._refuse,
+            request_factory=made.request_factory,
+            **self._kwargs,
+        )
+
+
+class _Server(Server):
+    """The application's, which also refuses in our own words what never comes to it."""
+
+    def __init__(
+        self,
+        application: Callable[[BaseRequest], Awaitable[StreamResponse]],
+        refuse: Callable[[int], StreamResponse],
+        **options: Any,  # noqa: ANN401 - aiohttp's own
+    ) -> None:
+        super().__init__(self._handle, **options)
+        self._application = application
+        self.refuse = refuse
+
+    @override
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+    async def _handle(self, request: BaseRequest) -> StreamResponse:
+        try:
+            return await self._application(request)
+        except HTTPException as error:  # of a header Expect, before any handler of ours
+            return self.refuse(error.status)
+
+
+class _Connection(RequestHandler):
+    """Tells nobody what it could not read: aiohttp's own quotes it in its answer and in the log."""
+
+    def __init__(self, server: _Server, **options: Any) -> None:  # noqa: ANN401 - aiohttp's own
+        super().__init__(server, **options)
+        self._refuse = server.refuse
+
+    @override
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().handle_error(request, status, exc, message)  # logs, and ends what had begun
+        response = self._refuse(status)
+        response.force_close()
+        return response
+
+    @override
+    def log_exception(self, *said: Any, **facts: Any) -> None:
+        """Pass over a wrong body that is read on only to be thrown away."""
+        if not isinstance(facts.get("exc_info"), RequestPayloadError):
+            super().log_exception(*said, **facts)

@@ -10,7 +10,17 @@ import orjson
 
 from llm_worker.adapters.providers.anthropic_models import claude
 from llm_worker.adapters.providers.dialect import Reply, Stop, WireCall
-from llm_worker.adapters.providers.fields import code_at, count_at, object_at, objects_at, text_at
+from llm_worker.adapters.providers.fields import (
+    code_at,
+    count_at,
+    number_in,
+    object_at,
+    objects_at,
+    part_at,
+    text_at,
+    tier_at,
+    unless_odd,
+)
 from llm_worker.adapters.providers.statuses import ErrorAnswer, tells_of_length
 from llm_worker.adapters.providers.turns import turns_of
 from llm_worker.adapters.providers.waits import retry_after_s, until_s
@@ -57,6 +67,7 @@ _KINDS: Final[dict[str, type[ProviderError]]] = {
 }
 """By `error.details.error_code` (SDK: _error_classes.py); the rest is what the status says."""
 
+_LIST_PRICE_SPEEDS: Final = frozenset({None, "standard"})
 _LIST_PRICE_GEOS: Final = frozenset({None, "global", "not_available"})
 """Where inference has the list price. In "us", which a workspace may have as its default, all
 tokens cost 1.1 times that (platform.claude.com/docs/en/about-claude/pricing), and genai-prices
@@ -147,8 +158,8 @@ class AnthropicDialect:
         return tuple(
             ReportedLimit(
                 kind=kind,
-                per_minute=_number(headers.get(f"anthropic-ratelimit-{name}-limit")),
-                remaining=_number(headers.get(f"anthropic-ratelimit-{name}-remaining")),
+                per_minute=number_in(headers.get(f"anthropic-ratelimit-{name}-limit")),
+                remaining=number_in(headers.get(f"anthropic-ratelimit-{name}-remaining")),
                 reset_s=until_s(headers.get(f"anthropic-ratelimit-{name}-reset"), now),
             )
             for kind, name in asked
@@ -195,15 +206,15 @@ def _set_effort(
 
 def _text_of(body: JsonObject) -> str:
     """Join the text, or give the tool's input; thinking is passed over."""
-    text = ""
-    for block in objects_at(body, "content"):
-        if block.get("type") == "tool_use" and block.get("name") == VERDICT_NAME:
-            return orjson.dumps(block.get("input")).decode()
-        if block.get("type") == "text":
-            text += text_at(block, "text") or ""
-    return text
+    blocks = objects_at(body, "content")
+    tools = [block for block in blocks if block.get("type") == "tool_use"]
+    verdicts = [tool for tool in tools if tool.get("name") == VERDICT_NAME]
+    if verdicts:  # two of them in a row are not one object, and so no verdict
+        return "".join(orjson.dumps(verdict.get("input")).decode() for verdict in verdicts)
+    return "".join(text_at(block, "text") or "" for block in blocks if block.get("type") == "text")
 
 
+@unless_odd
 def _usage_of(usage: JsonObject) -> Usage:
     fresh = count_at(usage, "input_tokens")
     read = count_at(usage, "cache_read_input_tokens")
@@ -214,20 +225,21 @@ def _usage_of(usage: JsonObject) -> Usage:
         completion_tokens=count_at(usage, "output_tokens"),
         cache_read_tokens=read,
         cache_write_tokens=written,
-        reasoning_tokens=count_at(object_at(usage, "output_tokens_details"), "thinking_tokens"),
+        reasoning_tokens=count_at(part_at(usage, "output_tokens_details"), "thinking_tokens"),
         cache_write_1h_tokens=count_at(
-            object_at(usage, "cache_creation"), "ephemeral_1h_input_tokens"
+            part_at(usage, "cache_creation"), "ephemeral_1h_input_tokens"
         ),
     )
 
 
 def _tier_of(usage: JsonObject) -> str | None:
-    if text_at(usage, "speed") == "fast":
-        return "fast"
-    geo = code_at(usage, "inference_geo")
+    speed = tier_at(usage, "speed")
+    if speed not in _LIST_PRICE_SPEEDS:
+        return speed
+    geo = tier_at(usage, "inference_geo")
     if geo not in _LIST_PRICE_GEOS:
         return geo
-    tier = code_at(usage, "service_tier")
+    tier = tier_at(usage, "service_tier")
     return None if tier == "standard" else tier
 
 
@@ -238,7 +250,3 @@ def _kind_by_message(status: int, message: str | None) -> type[ProviderError] | 
         return PromptTooLongError
     lowered = (message or "").lower()
     return QuotaExhaustedError if any(words in lowered for words in _SPENT) else None
-
-
-def _number(told: str | None) -> int | None:
-    return int(told) if told is not None and told.isdecimal() else None

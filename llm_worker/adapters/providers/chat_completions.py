@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.adapters.providers.dialect import Reply, Stop
-from llm_worker.adapters.providers.fields import code_at, count_at, object_at, objects_at, text_at
+from llm_worker.adapters.providers.fields import (
+    code_at,
+    count_at,
+    number_in,
+    object_at,
+    objects_at,
+    part_at,
+    text_at,
+    tier_at,
+    unless_odd,
+)
 from llm_worker.adapters.providers.turns import turns_of
 from llm_worker.adapters.providers.waits import duration_s
 from llm_worker.domain.judging import VERDICT_NAME, VERDICT_SCHEMA
@@ -58,7 +68,7 @@ def read_completion(body: JsonObject, *, request_id: str | None) -> Reply:
     message = object_at(choice, "message")
     reason = code_at(choice, "finish_reason")
     refused = text_at(message, "refusal") is not None
-    tier = code_at(body, "service_tier")
+    tier = tier_at(body, "service_tier")
     return Reply(
         stop=Stop.REFUSAL if refused else _STOPS.get(reason or "", Stop.DONE),
         text=_text_of(message),
@@ -71,17 +81,16 @@ def read_completion(body: JsonObject, *, request_id: str | None) -> Reply:
     )
 
 
+@unless_odd
 def usage_of(usage: JsonObject) -> Usage:
     """Read the usage: input includes what was cached, output what was reasoned."""
-    of_prompt = object_at(usage, "prompt_tokens_details")
+    of_prompt = part_at(usage, "prompt_tokens_details")
     return Usage(
         prompt_tokens=count_at(usage, "prompt_tokens"),
         completion_tokens=count_at(usage, "completion_tokens"),
         cache_read_tokens=count_at(of_prompt, "cached_tokens"),
         cache_write_tokens=count_at(of_prompt, "cache_write_tokens"),
-        reasoning_tokens=count_at(
-            object_at(usage, "completion_tokens_details"), "reasoning_tokens"
-        ),
+        reasoning_tokens=count_at(part_at(usage, "completion_tokens_details"), "reasoning_tokens"),
     )
 
 
@@ -90,8 +99,8 @@ def read_limits(headers: Headers) -> tuple[ReportedLimit, ...]:
     return tuple(
         ReportedLimit(
             kind=kind,
-            per_minute=_number(headers.get(f"x-ratelimit-limit-{kind}")),
-            remaining=_number(headers.get(f"x-ratelimit-remaining-{kind}")),
+            per_minute=number_in(headers.get(f"x-ratelimit-limit-{kind}")),
+            remaining=number_in(headers.get(f"x-ratelimit-remaining-{kind}")),
             reset_s=duration_s(headers.get(f"x-ratelimit-reset-{kind}")),
         )
         for kind in LimitKind
@@ -101,16 +110,12 @@ def read_limits(headers: Headers) -> tuple[ReportedLimit, ...]:
 
 def _text_of(message: JsonObject) -> str:
     """Give the content, a string or parts by their type, or the arguments of the verdict's tool."""
-    for call in objects_at(message, "tool_calls"):
-        function = object_at(call, "function")
-        if function.get("name") == VERDICT_NAME:
-            return text_at(function, "arguments") or ""
+    calls = [object_at(call, "function") for call in objects_at(message, "tool_calls")]
+    verdicts = [call for call in calls if call.get("name") == VERDICT_NAME]
+    if verdicts:  # two of them in a row are not one object, and so no verdict
+        return "".join(text_at(verdict, "arguments") or "" for verdict in verdicts)
     content = text_at(message, "content")
     if content is not None:
         return content
     parts = objects_at(message, "content")
     return "".join(text_at(part, "text") or "" for part in parts if part.get("type") == "text")
-
-
-def _number(told: str | None) -> int | None:
-    return int(told) if told is not None and told.isdecimal() else None

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from llm_worker.adapters.providers.dialect import Reply, Stop, WireCall
-from llm_worker.adapters.providers.fields import code_at, count_at, object_at, objects_at, text_at
+from llm_worker.adapters.providers.fields import (
+    code_at,
+    count_at,
+    object_at,
+    objects_at,
+    text_at,
+    unless_odd,
+)
 from llm_worker.adapters.providers.google_models import gemini
 from llm_worker.adapters.providers.statuses import ErrorAnswer, tells_of_length
 from llm_worker.adapters.providers.turns import turns_of
@@ -175,19 +182,18 @@ def _texts_of(candidate: JsonObject) -> Iterator[str]:
             yield text_at(part, "text") or ""
 
 
+@unless_odd
 def _usage_of(usage: JsonObject) -> Usage:
     prompt = count_at(usage, "promptTokenCount")
     answer = count_at(usage, "candidatesTokenCount")
     thoughts = count_at(usage, "thoughtsTokenCount")
-    if answer is None and thoughts is None:
-        # A zero is left out of proto3's JSON; the total tells it from a count that is not known.
-        nothing_said = prompt is not None and count_at(usage, "totalTokenCount") == prompt
-        completion = 0 if nothing_said else None
-    else:
-        completion = (answer or 0) + (thoughts or 0)
+    total = count_at(usage, "totalTokenCount")
+    # A zero is left out of proto3's JSON; the total tells it from a count that is not known.
+    completion = (answer or 0) + (thoughts or 0)
+    is_told = completion == total - (prompt or 0) if total is not None else answer is not None
     return Usage(
         prompt_tokens=prompt,
-        completion_tokens=completion,
+        completion_tokens=completion if is_told else None,
         cache_read_tokens=count_at(usage, "cachedContentTokenCount"),
         reasoning_tokens=thoughts,
     )

@@ -12,6 +12,7 @@ import orjson
 
 from llm_worker.adapters.providers.answers import read_verdict
 from llm_worker.adapters.providers.dialect import Stop
+from llm_worker.adapters.providers.fields import code_in, name_in
 from llm_worker.adapters.providers.transport import exchange
 from llm_worker.domain.errors import (
     MalformedAnswerError,
@@ -87,8 +88,9 @@ class HttpProvider:
         facts = self._facts(call, answer, now, reply.provider_request_id, reply)
         model = reply.model or attempt.target.model
         billing = self._billing(reply, model)
-        verdict = _verdict_in(reply, self.name, billing, facts)
-        return Completion(verdict=verdict, model=model, billing=billing, facts=facts)
+        verdict = _verdict_in(reply, request.prompt.text, self.name, billing, facts)
+        shown = name_in(model) or attempt.target.model
+        return Completion(verdict=verdict, model=shown, billing=billing, facts=facts)
 
     async def probe(self, limit_s: float) -> None:
         """Ask something that costs nothing, to see whether the provider answers.
@@ -125,7 +127,7 @@ class HttpProvider:
         reply: Reply | None = None,
     ) -> CallFacts:
         return CallFacts(
-            provider_request_id=request_id,
+            provider_request_id=code_in(request_id),
             http_status=answer.status,
             limits=self.dialect.read_limits(answer.headers, now),
             adjustments=call.adjustments,
@@ -222,14 +224,14 @@ def _strange(provider: ProviderName, found: str) -> StrangeAnswerError:
 
 
 def _verdict_in(
-    reply: Reply, provider: ProviderName, billing: Billing, facts: CallFacts
+    reply: Reply, prompt: str, provider: ProviderName, billing: Billing, facts: CallFacts
 ) -> Verdict:
     """Read the verdict, also where the model would have gone on after it."""
     why = f" ({reply.detail})" if reply.detail else ""
     match reply.stop:
         case Stop.DONE | Stop.LENGTH:
             try:
-                return read_verdict(reply.text)
+                return read_verdict(reply.text, prompt=prompt)
             except ValueError as error:
                 if reply.stop is Stop.DONE:
                     raise MalformedAnswerError(

@@ -12,6 +12,10 @@ from llm_worker.contracts.vocabulary import Winner
 from llm_worker.domain.verdict import Verdict
 
 _HEADINGS = re.compile(r"^\W*essay\s+(?:a|b)\b\W*", re.IGNORECASE | re.MULTILINE)
+_TAGGED = re.compile(
+    r"^<essay_a_(\w+)>\n(.*)\n</essay_a_\1>\n\n<essay_b_\1>\n(.*)\n</essay_b_\1>$",
+    re.DOTALL | re.MULTILINE,
+)
 _GLANCE_CHARACTERS = 1200
 _STEEPNESS = 12.0
 _CLEAR, _CLOSE = 0.5, 0.2
@@ -63,7 +67,10 @@ def latent_quality(essay: str) -> float:
 
 
 def split_essays(prompt: str) -> tuple[str, str]:
-    """Find the two essays in one prompt; a prompt without headings is cut in half."""
+    """Find the two essays in one prompt; a prompt without tags or headings is cut in half."""
+    tagged = _TAGGED.search(prompt)
+    if tagged is not None:
+        return tagged[2], tagged[3]
     parts = _HEADINGS.split(prompt)
     if len(parts) >= 3:  # noqa: PLR2004 - what stands before, Essay A, Essay B
         return parts[-2], parts[-1]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.adapters.providers import chat_completions
 from llm_worker.adapters.providers.dialect import Reply, Stop, WireCall
-from llm_worker.adapters.providers.fields import code_at, count_at, object_at, text_at
+from llm_worker.adapters.providers.fields import code_at, object_at, text_at
 from llm_worker.adapters.providers.statuses import ErrorAnswer, tells_of_length
 from llm_worker.adapters.providers.waits import retry_after_s
+from llm_worker.contracts.events import DIGITS
 from llm_worker.contracts.request import ReasoningEffort
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.errors import (
@@ -103,8 +104,8 @@ class OpenRouterDialect:
             return self._begun_and_failed(body, object_at(body["choices"][0], "error"))
         usage = object_at(body, "usage")
         cost_usd = _cost_of(usage)
-        is_half_told = cost_usd is None and usage.get("is_byok") is True
-        return replace(reply, cost_usd=cost_usd, is_cost_unknown=is_half_told)
+        is_odd = cost_usd is None and (usage.get("cost") is not None or _is_byok(usage))
+        return replace(reply, cost_usd=cost_usd, is_cost_unknown=is_odd)
 
     def read_error(
         self, status: int, body: JsonObject, headers: Headers, now: datetime
@@ -118,7 +119,8 @@ class OpenRouterDialect:
         return ()
 
     def _begun_and_failed(self, body: JsonObject, error: JsonObject) -> ProviderError:
-        status = count_at(error, "code") or HTTPStatus.BAD_GATEWAY
+        code = error.get("code")
+        status = code if type(code) is int else HTTPStatus.BAD_GATEWAY
         usage = object_at(body, "usage")
         billing = Billing(usage=chat_completions.usage_of(usage), cost_usd=_cost_of(usage))
         return self._error_answer(status, body, error, None).as_error(billing=billing)
@@ -190,14 +192,19 @@ def _kind_of(status: int, error: JsonObject, waits_s: float | None) -> type[Prov
 def _cost_of(usage: JsonObject) -> Decimal | None:
     """Say what was charged; with a key of one's own (BYOK) the provider's bill comes on top."""
     charged = _money(usage.get("cost"))
-    if charged is None or usage.get("is_byok") is not True:
+    if charged is None or not _is_byok(usage):
         return charged
     upstream = _money(object_at(usage, "cost_details").get("upstream_inference_cost"))
     return None if upstream is None else charged + upstream
+
+
+def _is_byok(usage: JsonObject) -> bool:
+    return usage.get("is_byok") is not None and usage.get("is_byok") is not False
 
 
 def _money(told: object) -> Decimal | None:
     if isinstance(told, bool) or not isinstance(told, int | float):
         return None
     amount = Decimal(str(told))
-    return amount if amount.is_finite() and amount >= 0 else None
+    is_plausible = amount.is_finite() and amount >= 0 and abs(amount.adjusted()) < DIGITS
+    return amount if is_plausible else None

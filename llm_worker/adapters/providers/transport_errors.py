@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from llm_worker.contracts.vocabulary import ProviderName
     from llm_worker.domain.verdict import CallFacts
 
-FOREIGN: Final = (httpx.HTTPError, aiohttp.ClientError, TimeoutError)
-"""What an exchange may fail with; its own deadline is a TimeoutError."""
+FOREIGN: Final = (httpx.HTTPError, aiohttp.ClientError, TimeoutError, UnicodeError)
+"""What an exchange may fail with; its own deadline is a TimeoutError.
+
+A UnicodeError is httpx-aiohttp's, of a reason after the status that is no UTF-8.
+"""
 
 
 class Meaning(NamedTuple):

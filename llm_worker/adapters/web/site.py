@@ -62,6 +62,18 @@ def furnish(
     application.add_routes([*routes_of(operations), *pages])
 
 
+def refused(status: int) -> web.Response:
+    """Answer what never came to a route: no HTTP, or with a header Expect that nobody meets."""
+    message = "this is no HTTP/1.1 that can be read: correct its first line, headers and length"
+    if status == HTTPStatus.EXPECTATION_FAILED:
+        message = "the header Expect asks for what is not offered: leave it out"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        message = "the worker has a defect; see its log"
+    response = error_answer(RequestError(HTTPStatus(status), ErrorCode.INVALID_REQUEST, message))
+    response.headers.update(_HEADERS)
+    return response
+
+
 def _as_error(error: web.HTTPException) -> RequestError:
     match error.status:
         case HTTPStatus.NOT_FOUND:

@@ -328,14 +328,38 @@ async def test_connections_that_were_idle_when_one_was_cut_are_not_used_again() 
     assert (redis.connected, seen.errors) == (4, [None] * 4)
 
 
-async def test_calls_of_a_moment_share_a_batch_and_the_moment_counts_in_the_budget() -> None:
+async def test_a_call_does_not_wait_for_others_while_no_batch_is_under_way() -> None:
+    redis = FakeRedis()
+    link = redis.link(linger_s=0.01)
+    began_s = asyncio.get_running_loop().time()
+    for _ in range(2):
+        assert await link.command("GET", "a") == b"a"
+    assert asyncio.get_running_loop().time() == began_s
+
+
+async def test_calls_while_a_batch_is_under_way_share_the_next_which_goes_when_that_ends() -> None:
+    redis = FakeRedis(delay_s=0.005)
+    link = redis.link(linger_s=0.01)
+    began_s = asyncio.get_running_loop().time()
+    answers = []
+    for word in ("a", "b", "c"):
+        answers.append(link.command("GET", word))
+        await asyncio.sleep(0.002)
+    assert await asyncio.gather(*answers) == [b"a", b"b", b"c"]
+    assert [[words[-1] for words in batch] for batch in redis.batches] == [[b"a"], [b"b", b"c"]]
+    assert asyncio.get_running_loop().time() == pytest.approx(began_s + 0.01)
+
+
+async def test_a_moment_spent_waiting_for_more_calls_counts_in_the_budget() -> None:
     redis = FakeRedis(delay_s=0.045)
     link = redis.link(budget_s=_BUDGET_S, linger_s=0.01)
-    first = link.command("GET", "a")
+    alone = link.command("GET", "a")
+    await asyncio.sleep(0.001)
+    answers = [link.command("GET", "b")]
     await asyncio.sleep(0.004)
-    second = link.command("GET", "b")
-    for answer in (first, second):
+    answers.append(link.command("GET", "c"))
+    assert await alone == b"a"
+    for answer in answers:
         with pytest.raises(CacheAwayError, match="timeout"):
             await answer
-    [batch] = redis.batches
-    assert [words[-1] for words in batch] == [b"a", b"b"]
+    assert [[words[-1] for words in batch] for batch in redis.batches] == [[b"a"], [b"b", b"c"]]

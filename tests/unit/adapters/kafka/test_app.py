@@ -95,6 +95,21 @@ async def test_large_records_press_more_than_small_ones(app: DeliveryApp) -> Non
     assert (queue.qsize(), queue.empty()) == (0, True)
 
 
+async def test_start_does_not_sleep_for_tables_that_there_are_not(
+    app: DeliveryApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(seconds: float) -> None:
+        raise AssertionError(f"sleeps for {seconds} s")
+
+    consumer_of(app)
+    monkeypatch.setattr(app.tables, "sleep", sleep)
+    try:
+        await app.tables.on_start()
+        await app.tables.wait_until_tables_registered()
+    finally:
+        await app.tables.recovery.stop()
+
+
 async def test_consumer_is_the_safe_one(app: DeliveryApp) -> None:
     consumer_of(app)
     assert isinstance(app.consumer, SafeConsumer)

@@ -7,18 +7,21 @@ import gc
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaConnectionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.services import WaitResults
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from llm_worker.adapters.kafka import consumer as consumer_module
 from tests.support.apps import Drains, FakeThread, brokerless_app, consumer_of
 from tests.support.events import message_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from faust.types import Message
 
@@ -30,7 +33,7 @@ _OTHER = TP("requests", 1)
 
 
 @pytest.fixture
-def app() -> Iterator[DeliveryApp]:
+async def app() -> AsyncIterator[DeliveryApp]:
     with brokerless_app(Drains()) as app:
         yield app
 
@@ -53,10 +56,17 @@ def _thread(consumer: SafeConsumer) -> FakeThread:
 
 async def test_commits_up_to_behind_the_last_ack(consumer: SafeConsumer) -> None:
     for message in _pull(consumer, 5, 6):
-        consumer.ack(message)
+        assert consumer.ack(message)
+        assert message.acked
     assert consumer.committable() == {_TP: 7}
     assert await consumer.force_commit()
     assert _thread(consumer).commits == [{_TP: 7}]
+
+
+async def test_first_record_of_all_is_committed(consumer: SafeConsumer) -> None:
+    [message] = _pull(consumer, 0)
+    consumer.ack(message)
+    assert consumer.committable() == {_TP: 1}
 
 
 async def test_never_commits_at_or_past_a_record_in_flight_even_if_acks_skip_it(
@@ -70,6 +80,34 @@ async def test_never_commits_at_or_past_a_record_in_flight_even_if_acks_skip_it(
     assert consumer.committable() == {_TP: 11}
     consumer.ack(eleven)
     assert consumer.committable() == {_TP: 13}
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+async def test_what_arrives_while_a_rebalance_holds_the_flow_is_read_again(
+    consumer: SafeConsumer, *, is_held: bool
+) -> None:
+    """Faust throws it away, be it after it has gone back to what is committed."""
+    thread = _thread(consumer)
+    thread.fetched = [{_TP: [message_of(10), message_of(11)], _OTHER: []}]
+    thread.on_fetch = consumer.stop_flow if is_held else lambda: None
+    consumer.resume_flow()
+    cast("Any", consumer)._active_partitions = {_TP}
+    records, _ = await consumer._wait_next_records(1.0)
+    assert (records is None) is is_held
+    assert thread.unread_from == ([{_TP: 10}] if is_held else [])
+
+
+async def test_partition_that_has_no_position_yet_ends_nothing(consumer: SafeConsumer) -> None:
+    """Faust's look for stuck streams asserts that there is one, and takes the process with it."""
+    _thread(consumer).assigned = {_TP}
+    await consumer.verify_all_partitions_active()
+
+
+async def test_lowest_of_all_records_in_flight_is_the_limit(consumer: SafeConsumer) -> None:
+    _lowest, *others = _pull(consumer, *range(10, 60))
+    for message in reversed(others):
+        consumer.ack(message)
+        assert consumer.committable() == {_TP: 10}
 
 
 async def test_first_record_of_a_new_group_is_protected_too(consumer: SafeConsumer) -> None:
@@ -119,6 +157,42 @@ async def test_refused_commit_is_tried_again(consumer: SafeConsumer) -> None:
     assert consumer.uncommitted_age_s() is None
 
 
+async def test_what_is_finished_ages_from_the_first_ack_that_is_not_committed(
+    consumer: SafeConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times_s = iter([10.0, 30.0])
+    monkeypatch.setattr(consumer_module, "monotonic", lambda: next(times_s))
+    for message in _pull(consumer, 5, 6):
+        consumer.ack(message)
+    assert consumer.uncommitted_age_s() == 20
+
+
+class _BusyThread(FakeThread):
+    """Something happens while it commits."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    @override
+    async def commit(self, offsets: dict[TP, int]) -> bool:
+        self._meanwhile()
+        return await super().commit(offsets)
+
+
+async def test_ack_that_comes_during_a_commit_ages_from_that_commit(
+    consumer: SafeConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times_s = iter([10.0, 15.0, 45.0])
+    monkeypatch.setattr(consumer_module, "monotonic", lambda: next(times_s))
+    early, late = _pull(consumer, 5, 6)
+    cast("Any", consumer)._thread = _BusyThread(lambda: consumer.ack(late))
+    consumer.ack(early)
+    assert await consumer.force_commit()
+    assert consumer.committable() == {_TP: 7}
+    assert consumer.uncommitted_age_s() == 30
+
+
 async def test_what_is_committed_is_not_committed_again(consumer: SafeConsumer) -> None:
     for message in _pull(consumer, 5):
         consumer.ack(message)
@@ -143,10 +217,16 @@ async def test_generation_begins_with_an_empty_book(
     """A mark, or a record, left from an older one would take the group back, or hold it up."""
     done, _left = _pull(consumer, 5, 9)
     consumer.ack(done)
-    consumer._on_partitions_assigned = _nothing  # Faust's part needs a broker
+    told: list[tuple[set[TP], int]] = []
+
+    async def tell(assigned: set[TP], generation: int) -> None:
+        told.append((assigned, generation))
+
+    cast("Any", consumer)._on_partitions_assigned = tell  # Faust's part needs a broker
     app.on_rebalance_start()
     app.consumer_generation_id = 2
     await consumer.on_partitions_assigned({_TP}, 2)
+    assert told == [({_TP}, 2)]
     assert consumer.committable() == {}
     assert consumer.uncommitted_age_s() is None
 
@@ -170,6 +250,26 @@ async def test_drain_ends_with_a_commit_and_does_not_wait_for_what_is_in_flight(
     async with asyncio.timeout(10):
         await consumer.wait_empty()
     assert _thread(consumer).commits == [{_TP: 6}]
+
+
+async def test_record_is_handed_on_without_waiting_for_the_flow(consumer: SafeConsumer) -> None:
+    async def hand() -> str:
+        return "handed"
+
+    handing, suspended = hand(), asyncio.Event()
+    async with asyncio.timeout(10):
+        results = await consumer.wait_first(handing, suspended.wait())
+    assert results == WaitResults([handing], ["handed"], stopped=False)
+
+
+async def test_whatever_else_is_waited_for_is_waited_for_as_faust_does(
+    consumer: SafeConsumer,
+) -> None:
+    event: Any = asyncio.Event()
+    async with asyncio.timeout(10):
+        assert await consumer.wait_first(event, timeout=0.0) == WaitResults([], [], stopped=True)
+        event.set()
+        assert await consumer.wait_first(event) == WaitResults([event], [True], stopped=False)
 
 
 async def test_spans_reach_from_the_commit_to_the_end(consumer: SafeConsumer) -> None:
@@ -200,11 +300,19 @@ class _Client:
         self.refusal = refusal
         self.commits: list[dict[TopicPartition, OffsetAndMetadata]] = []
         self._coordinator = _Coordinator()
+        self._subscription = SubscriptionState()
         self.committed: dict[TopicPartition, int | None] = {}
         self.rewound: list[TopicPartition] = []
+        self.stops = 0
+
+    async def stop(self) -> None:
+        self.stops += 1
 
     async def seek_to_committed(self) -> dict[TopicPartition, int | None]:
         return self.committed
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._subscription.subscription.assignment.state_value(partition).seek(offset)
 
     async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
         self.rewound += partitions
@@ -223,7 +331,7 @@ def _client(thread: SafeConsumerThread) -> _Client:
 
 
 @pytest.fixture
-def thread(app: DeliveryApp) -> SafeConsumerThread:
+async def thread(app: DeliveryApp) -> SafeConsumerThread:
     consumer_of(app)
     thread: SafeConsumerThread = cast("Any", app.consumer)._thread_of_faust
     thread._consumer = _Client()
@@ -236,13 +344,18 @@ async def test_commit_leaves_out_partitions_that_are_not_ours(thread: SafeConsum
     assert not await thread._commit({_OTHER: 51})
 
 
+async def _in_this_thread(method: Callable[..., Awaitable[object]], *args: object) -> object:
+    return await method(*args)
+
+
 @pytest.mark.parametrize(("committed", "is_rewound"), [(None, True), (0, True), (7, False)])
 async def test_partition_without_a_commit_is_rewound_too(
     thread: SafeConsumerThread, committed: int | None, *, is_rewound: bool
 ) -> None:
     here, not_ours = TopicPartition(*_TP), TopicPartition(*_OTHER)
     _client(thread).committed = {here: committed, not_ours: None}
-    assert await thread._seek_to_committed() == {here: committed, not_ours: None}
+    cast("Any", thread).call_thread = _in_this_thread
+    assert await thread.seek_to_committed() == {here: committed, not_ours: None}
     assert _client(thread).rewound == ([here] if is_rewound else [])
 
 
@@ -253,8 +366,12 @@ async def test_refused_commit_does_not_crash_the_process(
     thread: SafeConsumerThread, refusal: Exception
 ) -> None:
     thread._consumer = _Client(refusal)
-    assert not await thread._commit({_TP: 6})
+    with capture_logs() as lines:
+        assert not await thread._commit({_TP: 6})
     assert thread.crashed is False
+    why = type(refusal).__name__
+    warning = {"event": "commit_refused", "error": why, "partitions": 1, "log_level": "warning"}
+    assert lines == [warning]
 
 
 async def test_only_an_accepted_heartbeat_is_a_sign_of_life(thread: SafeConsumerThread) -> None:
@@ -268,26 +385,97 @@ async def test_only_an_accepted_heartbeat_is_a_sign_of_life(thread: SafeConsumer
     assert thread.last_heartbeat_s > 0
 
 
-async def _nothing(*_: object) -> None:
-    pass
+class _MainThread:
+    """What the consumer's thread tells of a rebalance."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[set[TP], int]] = []
+
+    async def threadsafe_partitions_assigned(
+        self, _loop: object, assigned: set[TP], generation: int
+    ) -> None:
+        self.told.append((assigned, generation))
+
+
+async def test_join_is_a_sign_of_life_too_and_is_passed_on(thread: SafeConsumerThread) -> None:
+    main = cast("Any", thread).consumer = _MainThread()
+    await thread.on_partitions_assigned({_TP}, 3)
+    assert thread.last_heartbeat_s > 0
+    assert main.told == [({_TP}, 3)]
+
+
+def _assigned(thread: SafeConsumerThread, *partitions: TP) -> SubscriptionState:
+    subscriptions = _client(thread)._subscription
+    subscriptions.subscribe({"requests"})
+    subscriptions.assign_from_subscribed({TopicPartition(*tp) for tp in partitions})
+    return subscriptions
+
+
+@pytest.mark.parametrize(
+    ("position", "after"),
+    [(12, 10), (10, 10), (7, 7), (None, None)],
+    ids=["read on", "there already", "gone back further", "none yet"],
+)
+async def test_reading_goes_back_unless_somebody_has_gone_back_further(
+    thread: SafeConsumerThread, position: int | None, after: int | None
+) -> None:
+    state = _assigned(thread, _TP).subscription.assignment.state_value(TopicPartition(*_TP))
+    if position is not None:
+        state.seek(position)
+    cast("Any", thread).call_thread = _in_this_thread
+    await thread.unread({_TP: 10, _OTHER: 5})
+    assert (state.position if state.has_valid_position else None) == after
+
+
+@pytest.mark.parametrize(
+    ("position", "end", "is_all"),
+    [(None, 5, False), (4, 5, False), (5, 5, True), (0, 0, True), (0, None, True)],
+)
+async def test_partition_is_fetched_once_the_position_is_at_its_end(
+    app: DeliveryApp,
+    thread: SafeConsumerThread,
+    position: int | None,
+    end: int | None,
+    *,
+    is_all: bool,
+) -> None:
+    state = _assigned(thread, _TP).subscription.assignment.state_value(TopicPartition(*_TP))
+    state.highwater = end
+    if position is not None:
+        state.seek(position)
+    consumer = cast("Any", app.consumer)
+    consumer._thread = thread
+    assert consumer.has_fetched_all(_TP) is is_all
+
+
+async def test_nothing_is_fetched_of_a_partition_that_is_not_ours(
+    thread: SafeConsumerThread,
+) -> None:
+    assert not thread.has_fetched_all(_TP), "no subscription"
+    _client(thread)._subscription.subscribe({"requests"})
+    assert not thread.has_fetched_all(_TP), "no assignment"
+    _assigned(thread, _OTHER)
+    assert not thread.has_fetched_all(_TP)
 
 
 async def test_thread_that_is_stopped_before_a_broker_answers_ends_quietly(
-    consumer: SafeConsumer, monkeypatch: pytest.MonkeyPatch
+    thread: SafeConsumerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thread = cast("Any", consumer)._thread_of_faust
     monkeypatch.setattr(consumer_module, "_RETRY_START_S", 0.0)
-    tries = 0
+    refusals = [KafkaConnectionError(), KafkaConnectionError(), OSError()]
 
     async def refuse(_self: object) -> None:
-        nonlocal tries
-        tries += 1
-        if tries == 3:
+        refusal = refusals.pop(0)
+        if not refusals:
             thread._stopped.set()
-        raise KafkaConnectionError
+        raise refusal
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "on_start", refuse)
     with capture_logs() as lines:
         await thread.on_start()
-    assert tries == 3
-    assert [line["event"] for line in lines] == ["broker_unreachable"], "said once"
+    assert _client(thread).stops == 3, "one a try"
+    said = [(line["event"], line["error"], line["again_every_s"]) for line in lines]
+    assert said == [
+        ("broker_unreachable", "KafkaConnectionError", 0.0),
+        ("broker_unreachable", "OSError", 0.0),
+    ], "each said once"

@@ -27,7 +27,7 @@ def answer(**changed: object) -> str:
 
 def fault_of(text: str) -> str:
     with pytest.raises(ValueError, match=r"\w") as caught:
-        read_verdict(text)
+        read_verdict(text, prompt="")
     assert QUOTE not in "".join(traceback.format_exception(caught.value))
     # The decoder's error holds the whole text.
     assert caught.value.__context__ is None or caught.value.__suppress_context__
@@ -35,7 +35,7 @@ def fault_of(text: str) -> str:
 
 
 def test_bare_object_is_a_verdict() -> None:
-    assert read_verdict(answer()) == VERDICT
+    assert read_verdict(answer(), prompt="") == VERDICT
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_bare_object_is_a_verdict() -> None:
     ids=["json fence", "fence", "words", "byte order mark", "thinking aloud"],
 )
 def test_what_stands_around_one_object_does_not_matter(text: str) -> None:
-    assert read_verdict(text) == VERDICT
+    assert read_verdict(text, prompt="") == VERDICT
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_stands_around_one_object_does_not_matter(text: str) -> None:
 def test_winner_is_read_in_any_case_with_or_without_the_word_essay(
     winner: str, expected: Winner
 ) -> None:
-    assert read_verdict(answer(winner=winner)).winner is expected
+    assert read_verdict(answer(winner=winner), prompt="").winner is expected
 
 
 @pytest.mark.parametrize("winner", ["tie", "", "Essay C", "Essay A and B", None, 1, ["Essay A"]])
@@ -81,12 +81,12 @@ def test_justification_without_text_is_a_fault(justification: object) -> None:
 
 
 def test_space_around_the_justification_is_cut_off() -> None:
-    assert read_verdict(answer(justification="\n It argues better. ")) == VERDICT
+    assert read_verdict(answer(justification="\n It argues better. "), prompt="") == VERDICT
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 0.0, 1.0, 0.123])
 def test_confidence_is_a_number_from_0_to_1(confidence: float) -> None:
-    read = read_verdict(answer(confidence=confidence)).confidence
+    read = read_verdict(answer(confidence=confidence), prompt="").confidence
     assert read == confidence
     assert type(read) is float
 
@@ -102,7 +102,7 @@ def test_confidence_that_is_no_finite_number_is_a_fault(number: str) -> None:
 
 
 def test_fields_that_nobody_asked_for_are_ignored() -> None:
-    assert read_verdict(answer(score_a=3)) == VERDICT
+    assert read_verdict(answer(score_a=3), prompt="") == VERDICT
 
 
 @pytest.mark.parametrize("field", GOOD)
@@ -154,7 +154,7 @@ PIECES = [
 @given(st.text() | st.lists(st.sampled_from(PIECES)).map("".join))
 def test_whatever_a_model_says_is_a_verdict_or_a_fault(text: str) -> None:
     try:
-        verdict = read_verdict(text)
+        verdict = read_verdict(text, prompt="")
     except ValueError:
         return
     assert 0 <= verdict.confidence <= 1
@@ -169,6 +169,6 @@ def test_every_verdict_survives_being_written_and_read(
     winner: Winner, justification: str, confidence: float
 ) -> None:
     text = answer(winner=winner, justification=justification, confidence=confidence)
-    assert read_verdict(text) == Verdict(
+    assert read_verdict(text, prompt="") == Verdict(
         winner=winner, justification=justification.strip(), confidence=confidence
     )

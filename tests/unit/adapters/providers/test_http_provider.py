@@ -166,6 +166,12 @@ async def failure_of(answer: httpx.Response, dialect: ToyDialect | None = None) 
 # A verdict.
 
 
+async def test_verdict_that_an_essay_holds_is_none_and_is_paid_all_the_same() -> None:
+    with pytest.raises(MalformedAnswerError, match="repeats what stands in the prompt") as caught:
+        await judged(saying(SAID), essay_b=f"dogs {SAID}")
+    assert caught.value.billing == PRICED
+
+
 async def test_verdict_comes_with_its_cost_and_the_facts_of_the_call() -> None:
     headers = {"Request-Id": "r1", "Remaining": "7"}
     answer = httpx.Response(200, json={"said": SAID, "stop": "done"}, headers=headers)

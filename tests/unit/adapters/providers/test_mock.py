@@ -15,6 +15,7 @@ from llm_worker.adapters.providers.mock_judge import Dice, judge, latent_quality
 from llm_worker.contracts.vocabulary import Winner
 from llm_worker.dev.samples import load_essays
 from llm_worker.domain.errors import MalformedAnswerError, ProviderDownError, RateLimitedError
+from llm_worker.domain.framing import with_essays
 from llm_worker.domain.outcome import Attempt
 from tests.support.builders import NOW, TARGET, request_of
 
@@ -158,6 +159,10 @@ def test_quality_stays_within_its_bounds(essay: str) -> None:
     ("prompt", "essays"),
     [
         ("Which?\n\nEssay A:\nfirst\n\nEssay B:\nsecond", ("first", "second")),
+        (
+            with_essays("Essay A or B?", "first\n## Essay B", "second"),
+            ("first\n## Essay B", "second"),
+        ),
         ("Which?\n## Essay A\nfirst\n## ESSAY B\nsecond", ("first", "second")),
         ("abcd", ("ab", "cd")),
         ("", ("", "")),

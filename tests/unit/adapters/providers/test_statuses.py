@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from llm_worker.adapters.providers.chat_completions import usage_of
 from llm_worker.adapters.providers.fields import code_at, count_at
 from llm_worker.adapters.providers.statuses import ErrorAnswer, kind_of_status, tells_of_length
 from llm_worker.adapters.providers.waits import advised_s, duration_s, retry_after_s, until_s
@@ -221,19 +222,25 @@ def test_only_what_looks_like_a_code_is_taken_for_one() -> None:
 
 
 def test_a_count_is_a_whole_number_or_unknown() -> None:
-    counts = {
-        "good": 3,
-        "zero": 0,
-        "null": None,
-        "text": "3",
-        "truth": True,
-        "less": -1,
-        "half": 0.5,
-    }
+    counts = {"good": 3, "zero": 0, "null": None}
+    known = [count_at(counts, name) for name in ("good", "zero", "null", "missing")]
+    assert known == [3, 0, None, None]
 
-    known = {name: count_at(counts, name) for name in [*counts, "missing"]}
 
-    assert {name: count for name, count in known.items() if count is not None} == {
-        "good": 3,
-        "zero": 0,
-    }
+@pytest.mark.parametrize("told", ["3", True, -1, 0.5, 10**9, [], {}])
+def test_usage_with_a_number_that_is_none_is_unknown_as_a_whole(told: object) -> None:
+    """With the number left out, the sum of the others would pass for what the call cost."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 9}
+    assert usage_of(usage).total() == 18
+    for wrong in (
+        {"completion_tokens": told},
+        {"prompt_tokens_details": {"cached_tokens": told}},
+        {"completion_tokens_details": {"reasoning_tokens": told}},
+    ):
+        assert usage_of(usage | wrong) == Usage()
+
+
+@pytest.mark.parametrize("details", ["3", True, 7, [1]])
+def test_usage_whose_details_are_no_object_is_unknown_as_a_whole(details: object) -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 9, "prompt_tokens_details": details}
+    assert usage_of(usage) == Usage()

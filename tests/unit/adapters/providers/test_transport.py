@@ -265,8 +265,9 @@ async def test_connection_that_broke_after_sending_may_be_billed(
         SECRET + b"-2.0\r\n\r\n",
         HEAD + SECRET + b"\r\n\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + SECRET + b"\r\n",
+        b"HTTP/1.1 200 \xff\xc0" + SECRET + b"\r\nContent-Length: 0\r\n\r\n",
     ],
-    ids=["another protocol", "header without a colon", "chunk without a size"],
+    ids=["another protocol", "header without a colon", "chunk without a size", "reason not UTF-8"],
 )
 async def test_answer_that_is_not_http_may_be_billed(answer: bytes) -> None:
     async with serving(answer) as url:
