@@ -18,7 +18,7 @@ from llm_worker.domain.errors import (
 )
 from llm_worker.domain.events import events_of
 from llm_worker.domain.outcome import Failed, LetGo, Rejected, Replayed
-from llm_worker.domain.request import conflict_namespace
+from llm_worker.domain.request import rejection_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,13 +212,12 @@ class Pipeline:
         request: ComparisonRequest,
         error: InvalidDeliveryError,
         *,
-        event_namespace: UUID,
         reply_topic: str | None,
     ) -> Rejected:
         return Rejected(
             delivery=request.delivery,
             error=error,
-            event_namespace=event_namespace,
+            event_namespace=rejection_namespace(request.request_id, request.data_hash),
             request_id=request.request_id,
             correlation_id=request.correlation_id,
             trace=request.trace,
@@ -234,7 +233,6 @@ class Pipeline:
             ConflictingRequestError(
                 "event_id was used before for other data; give each request an event_id of its own"
             ),
-            event_namespace=conflict_namespace(request.request_id, request.data_hash),
             reply_topic=request.asked.callback_topic,
         )
 
@@ -245,7 +243,6 @@ class Pipeline:
                 f"callback_topic {reply_topic[:249]!r} is not allowed or does not exist; "
                 "name an existing topic within LLM_WORKER_CALLBACK_PATTERNS"
             ),
-            event_namespace=request.event_namespace,
             reply_topic=None,
         )
 

@@ -59,7 +59,6 @@ def _request(clock: Clock, provider: Provider) -> ComparisonRequest:
     return ComparisonRequest(
         request_id=uuid4(),
         data_hash=b"",
-        event_namespace=uuid4(),
         correlation_id=uuid4(),
         trace={},
         asked=_ASKED,

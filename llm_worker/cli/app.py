@@ -18,6 +18,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from llm_worker import __version__
+from llm_worker.cli.kafka_remedy import remedy_for
 
 FAILED = 1
 WRONG_USE = 2
@@ -82,6 +83,13 @@ _EXPECTED = {
     "llm_worker.dev.leashed.EmbeddedServerError": (FAILED, ""),
 }
 
+_OF_KAFKA = {
+    "llm_worker.client.errors.UnreachableError",
+    "llm_worker.client.errors.NotAllowedError",
+    "llm_worker.adapters.kafka.topics.ClusterError",
+}
+"""Those whose words may tell more of what to do."""
+
 
 class LazyGroup(click.Group):
     """A group that imports a subcommand only when it is used, and tells failures in one line."""
@@ -139,10 +147,12 @@ def _alone(error: Exception) -> Exception:
 
 def _in_words(error: Exception) -> tuple[str, int] | None:
     """Say what happened and what to do; None of what nobody expected."""
-    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__)
+    names = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__]
     expected = next((_EXPECTED[name] for name in names if name in _EXPECTED), None)
     if expected is not None:
         exit_code, remedy = expected
+        if _OF_KAFKA & set(names):
+            remedy = remedy_for(str(error)) or remedy
         return f"{error}\n{remedy}".rstrip(), exit_code
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError) and error.strerror:
         where = "" if error.filename is None else f"{error.filename}: "

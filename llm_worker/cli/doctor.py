@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
-from enum import StrEnum
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.markup import escape
@@ -16,59 +15,44 @@ from rich.markup import escape
 from llm_worker import bootstrap
 from llm_worker.adapters.cache.probe import CacheUnreachableError, read_state
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.adapters.kafka.topics import ClusterError, compare_topics
 from llm_worker.bootstrap.cache import redis_address
 from llm_worker.bootstrap.cache_checks import cache_faults
 from llm_worker.bootstrap.providers import build_provider, usable_providers
 from llm_worker.bootstrap.routing import provider_warnings, routing_faults
-from llm_worker.bootstrap.spend_lag import measure_lag
 from llm_worker.cli.app import FAILED, json_option, out
-from llm_worker.cli.connection import silence_kafka_logs
-from llm_worker.client.errors import ClientError
+from llm_worker.cli.doctor_kafka import examine_kafka
+from llm_worker.cli.findings import Finding, Level
+from llm_worker.contracts.flows import Party
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from llm_worker.adapters.kafka.topic_state import TopicState
     from llm_worker.application.ports import Clock, Provider
     from llm_worker.bootstrap import Settings
-    from llm_worker.bootstrap.spend_lag import SpendLag
-    from llm_worker.contracts.topics import TopicCatalog
 
 _CACHE_TIMEOUT_S: Final = 3.0
 _PROBE_LIMIT_S: Final = 10.0
-_LAG_LIMIT_S: Final = 10.0
 _CLOCK_TOLERANCE: Final = timedelta(seconds=2)
 
 
-class Level(StrEnum):
-    """How bad it is; only a fault keeps the worker from working."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The result of one check, in words that say what to do."""
-
-    check: str
-    level: Level
-    words: str
-
-
 @click.command()
+@click.option(
+    "--process",
+    type=click.Choice([Party.WORKER.value, Party.ACCOUNTANT.value]),
+    default=Party.WORKER.value,
+    show_default=True,
+    help="Whose rights are looked at; an accountant needs neither providers nor Redis.",
+)
 @json_option
-def doctor(*, as_json: bool) -> None:
+def doctor(*, process: str, as_json: bool) -> None:
     """Check broker, topics, rights, spend, providers, keys, Redis and clock; say what to do.
 
     Sends nothing into any topic, and nothing that a provider bills. Exits 1 if there is a fault; a
     warning is none.
     """
-    findings = asyncio.run(examine(bootstrap.load_settings(), SystemClock()))
+    findings = asyncio.run(examine(bootstrap.load_settings(), SystemClock(), Party(process)))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -77,80 +61,16 @@ def doctor(*, as_json: bool) -> None:
         raise SystemExit(FAILED)
 
 
-async def examine(settings: Settings, clock: Clock) -> list[Finding]:
-    """Make every check, all at once; at most about 15 seconds."""
+async def examine(settings: Settings, clock: Clock, party: Party = Party.WORKER) -> list[Finding]:
+    """Make every check that concerns the party, all at once; at most about 15 seconds."""
+    if party is not Party.WORKER:
+        return await examine_kafka(settings, party)
     found = await asyncio.gather(
-        _examine_kafka(settings),
+        examine_kafka(settings, party),
         _examine_providers(settings, clock),
         _examine_cache(settings, clock),
     )
     return list(chain(*found))
-
-
-async def _examine_kafka(settings: Settings) -> list[Finding]:
-    options, catalog = bootstrap.kafka_options(settings), bootstrap.catalog(settings)
-    try:
-        states = await compare_topics(options, catalog)
-    except ClusterError as error:
-        return [Finding(check="broker", level=Level.FAULT, words=str(error))]
-    reached = Finding(check="broker", level=Level.OK, words="answers")
-    spend = await _examine_spend(options, catalog)
-    return [reached, *topic_findings(states), *right_findings(states), *spend]
-
-
-def topic_findings(states: Sequence[TopicState]) -> list[Finding]:
-    """Judge the topics: a difference from topics.yaml is a fault."""
-    findings = [
-        Finding(check="topics", level=level, words=f"{state.name}: {words}")
-        for state in states
-        for level, words in (
-            *((Level.FAULT, words) for words in state.differences),
-            *((Level.WARNING, f"not checked: {words}") for words in state.unchecked),
-        )
-    ]
-    all_well = Finding(
-        check="topics", level=Level.OK, words=f"all {len(states)} are as topics.yaml says"
-    )
-    return findings or [all_well]
-
-
-def right_findings(states: Sequence[TopicState]) -> list[Finding]:
-    """Judge what the broker allows us on the topics that a worker uses."""
-    denied = [
-        Finding(
-            check="rights",
-            level=Level.FAULT,
-            words=f"{state.name}: grant {state.needed_right.name.title()} on {state.topic} "
-            "to this principal",
-        )
-        for state in states
-        if state.needed_right and state.is_granted is False
-    ]
-    untold = [state.name for state in states if state.needed_right and state.is_granted is None]
-    if untold:
-        words = f"not checked, the broker does not tell: {', '.join(untold)}"
-        denied.append(Finding(check="rights", level=Level.WARNING, words=words))
-    granted = Finding(check="rights", level=Level.OK, words="requests can be read, events written")
-    return denied or [granted]
-
-
-async def _examine_spend(options: Mapping[str, Any], catalog: TopicCatalog) -> list[Finding]:
-    silence_kafka_logs()
-    try:
-        async with asyncio.timeout(_LAG_LIMIT_S):
-            lag = await measure_lag(options, catalog)
-    except (ClientError, TimeoutError):
-        return []  # what is missing there, other checks have told
-    return [lag_finding(lag)]
-
-
-def lag_finding(lag: SpendLag) -> Finding:
-    """Judge whether costs are added up."""
-    complaint = lag.complaint()
-    if complaint is not None:
-        return Finding(check="spend", level=Level.WARNING, words=complaint)
-    words = "nothing to add up yet" if lag.newest_event is None else "added up"
-    return Finding(check="spend", level=Level.OK, words=words)
 
 
 async def _examine_providers(settings: Settings, clock: Clock) -> list[Finding]:

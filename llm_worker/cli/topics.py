@@ -131,5 +131,6 @@ def _duration(retention_ms: int) -> str:
 
 
 def _as_json(state: TopicState) -> dict[str, object]:
-    right = state.needed_right
-    return asdict(state) | {"needed_right": None if right is None else right.name.lower()}
+    rights = state.rights
+    told = None if rights is None else sorted(right.name.lower() for right in rights)
+    return asdict(state) | {"rights": told}

@@ -130,6 +130,9 @@ def _translation(error: Exception, complaints: Sequence[Exception], where: str) 
 def _not_allowed(cause: Exception, where: str) -> NotAllowedError | None:
     if isinstance(cause, SSLError):
         reason = getattr(cause, "reason", None) or cause
+        # Whether it is the signature or the name that is wrong.
+        more = getattr(cause, "verify_message", None)
+        reason = f"{reason} ({more})" if more else reason
         return NotAllowedError(
             f"no TLS connection to Kafka at {where}: {reason}: check that it speaks TLS there, and "
             "the certificates on both sides"

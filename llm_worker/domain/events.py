@@ -166,7 +166,7 @@ def _of_request(outcome: Completed | Failed, topic: TopicName, data: WireModel) 
     request = outcome.request
     return Event(
         topic=topic,
-        event_id=uuid5(request.event_namespace, topic),
+        event_id=uuid5(request.request_id, topic),
         correlation_id=request.correlation_id,
         timestamp=outcome.completed_at,
         data=data,

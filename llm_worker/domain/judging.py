@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from llm_worker.domain.outcome import Attempt, Repair
     from llm_worker.domain.request import ComparisonRequest
 
-PROMPT_VERSION: Final = 1
-"""Moves with every change to the texts here: the same request may be answered otherwise then."""
+PROMPT_VERSION: Final = 2
+"""Moves with every change to the texts here and in framing.py: answers may be others then."""
 
 SCHEMA_VERSION: Final = 1
 """Moves with every change to `VERDICT_SCHEMA`."""

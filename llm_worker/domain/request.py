@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from llm_worker.domain.errors import ContentTooLongError
+from llm_worker.domain.framing import with_essays
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,13 +36,11 @@ class Prompt:
 class ComparisonRequest:
     """One request.
 
-    `data_hash` tells two contents under one `request_id` apart; `event_namespace` is what the
-    ids of the request's events are drawn from. `deadline_s` is monotonic.
+    `data_hash` tells two contents under one `request_id` apart. `deadline_s` is monotonic.
     """
 
     request_id: UUID
     data_hash: bytes
-    event_namespace: UUID
     correlation_id: UUID
     trace: dict[str, str]
     asked: LLMComparisonRequestV1
@@ -64,8 +63,11 @@ def read_uuid(value: object) -> UUID | None:
         return None
 
 
-def conflict_namespace(request_id: UUID, data_hash: bytes) -> UUID:
-    """Where a request whose id is taken by other data draws its events' ids from."""
+def rejection_namespace(request_id: UUID, data_hash: bytes) -> UUID:
+    """Where a rejection draws its event's id from.
+
+    Not from the request id alone: once mended, or allowed, the request may get a verdict under it.
+    """
     return uuid5(request_id, data_hash.hex())
 
 
@@ -76,8 +78,8 @@ def build_prompt(asked: LLMComparisonRequestV1) -> Prompt:
         ContentTooLongError: the text has more than `PROMPT_LIMIT_BYTES`.
     """
     text = asked.user_prompt
-    if asked.essay_a is not None:
-        text = f"{text}\n\nEssay A:\n{asked.essay_a}\n\nEssay B:\n{asked.essay_b}"
+    if asked.essay_a is not None and asked.essay_b is not None:
+        text = with_essays(text, asked.essay_a, asked.essay_b)
     encoded = text.encode()
     if len(encoded) > PROMPT_LIMIT_BYTES:
         raise ContentTooLongError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from llm_worker.settings.kinds import (
     CommaSeparated,
@@ -61,6 +62,9 @@ class ProviderSettings(Group):
 class RemoteSettings(ProviderSettings):
     """What every provider over HTTP has."""
 
+    key_is_a_login: ClassVar[bool] = True
+    """Whether the key goes where a login of the URL would go, too: the Authorization header."""
+
     api_key: OptionalSecret = Field(default=None, description="Secret.")
     base_url: _BaseUrl = Field(
         default=None, description="Another address of its API; none: the provider's own."
@@ -70,9 +74,20 @@ class RemoteSettings(ProviderSettings):
         description="Models that requests may name beside those known, comma-separated.",
     )
 
+    @model_validator(mode="after")
+    def _has_one_login(self) -> Self:
+        has_login = self.base_url is not None and "@" in urlsplit(self.base_url).netloc
+        if self.key_is_a_login and has_login and self.api_key is not None:
+            raise ValueError(
+                "BASE_URL has a login, which cannot be sent beside API_KEY: take one of them away"
+            )
+        return self
+
 
 class GoogleSettings(RemoteSettings):
     """Google Gemini."""
+
+    key_is_a_login = False
 
     api_version: Annotated[str, StringConstraints(pattern=r"^v\d+[a-z0-9]*$")] = Field(
         default="v1", description="Version in its paths: v1, or v1beta for early features."

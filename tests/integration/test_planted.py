@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import aiohttp
 import orjson
+import psutil
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
@@ -17,6 +21,7 @@ from tests.support.otlp import OtlpReceiver
 from tests.support.worker import Installation, answered, send_all
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from aiokafka import ConsumerRecord
@@ -33,6 +38,10 @@ _PAGES = (
     *("/", "/livez", "/readyz", "/healthz", "/metrics", "/api/openapi.json"),
     *("/api/v1/state", "/api/v1/usage", "/api/v1/providers", "/api/v1/admin/config"),
 )
+_COMMANDS = (
+    *(["doctor"], ["config", "list"], ["providers", "list"], ["usage"]),
+    ["dead-letters", "list"],
+)
 _MAY_HOLD_REQUESTS = {*REQUEST_TOPICS.values(), TopicName.DEAD_LETTER}
 
 
@@ -40,14 +49,14 @@ class _Parrot:
     """A provider that says back whatever it was sent, the key included, in ever other ways."""
 
     def __init__(self) -> None:
-        self._asked = 0
+        self.asked = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer with what was asked."""
         said = f"{await request.text()} {request.headers.get('Authorization')}"
         assert _TEXT in said
         assert _KEY in said
-        self._asked += 1
+        self.asked += 1
         error = {"error": {"message": said, "type": "invalid_request_error", "code": said}}
         verdict = {"choices": [{"message": {"content": said}, "finish_reason": said}]}
         answers: list[tuple[int, Any]] = [
@@ -60,7 +69,7 @@ class _Parrot:
             (200, said),
             (418, said),
         ]
-        status, body = answers[self._asked % len(answers)]
+        status, body = answers[self.asked % len(answers)]
         headers = {"Retry-After": said[:100], "x-request-id": said[:100]}
         if isinstance(body, str):
             return web.Response(status=status, text=body, headers=headers)
@@ -71,7 +80,7 @@ def _settings(parrot: BaseTestServer, receiver: OtlpReceiver) -> dict[str, str]:
     provider = "LLM_WORKER_PROVIDERS__SELF_HOSTED__"
     return {
         "LLM_WORKER_PROVIDERS__MOCK__ENABLED": "false",
-        f"{provider}BASE_URL": f"http://somebody:{_KEY}@127.0.0.1:{parrot.port}/v1",
+        f"{provider}BASE_URL": f"http://127.0.0.1:{parrot.port}/v1",
         f"{provider}API_KEY": f"{_KEY}-provider",
         f"{provider}DEFAULT_MODEL": "parrot",
         "LLM_WORKER_BREAKER__FAILURE_THRESHOLD": "1000",
@@ -133,6 +142,29 @@ async def _ask(worker: WorkerProcess) -> list[str]:
     return said
 
 
+def _run(installation: Installation, words: Sequence[str]) -> str:
+    """Run a command with the worker's settings, and give what it prints."""
+    environment = {
+        **installation.settings,
+        "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": installation.bootstrap_servers,
+        "LLM_WORKER_KAFKA__TOPIC_PREFIX": installation.prefix,
+        "PATH": os.defpath,
+    }
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "llm_worker", *words],
+        env=environment,
+        cwd=installation.directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    assert printed
+    assert "Traceback" not in printed
+    return printed
+
+
 def _text_of(record: ConsumerRecord) -> str:
     return f"{record.key} {record.value} {record.headers}"
 
@@ -164,14 +196,25 @@ async def test_what_is_planted_comes_out_only_where_the_contract_puts_it(
             )
             await installation.until_committed()
             pages = await _ask(worker)
+            command_line = psutil.Process(worker.process.pid).cmdline()
+            shown = await asyncio.gather(
+                *(asyncio.to_thread(_run, installation, words) for words in _COMMANDS)
+            )
             assert await worker.terminate() == 0
         spans = b"".join(receiver.bodies).decode(errors="replace")
-    places = {"log": worker.log, "pages": "\n".join(pages), "spans": spans}
+    places = {
+        "log": worker.log,
+        "pages": "\n".join(pages),
+        "spans": spans,
+        "command line": " ".join(command_line),
+        "commands": "\n".join(shown),
+    }
     names = [name for name in TopicName if name not in _MAY_HOLD_REQUESTS]
     for name, records in zip(
         names, await asyncio.gather(*(_all_of(installation, name) for name in names)), strict=True
     ):
         places[name] = "\n".join(map(_text_of, records))
+    assert parrot.asked >= len(places)
     assert places[TopicName.COMPARISON_RESULT]
     assert places[TopicName.PROVIDER_FAILURE]
     assert "consume" in spans

@@ -28,6 +28,7 @@ from llm_worker.domain.request import (
     deadline_of,
     id_of_record,
     read_uuid,
+    rejection_namespace,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ class KafkaCodec(EventRenderer):
         return ComparisonRequest(
             request_id=request_id,
             data_hash=data_hash,
-            event_namespace=request_id,
             correlation_id=envelope.correlation_id,
             trace=trace_of(envelope.metadata, delivery),
             asked=asked,
@@ -115,7 +115,7 @@ class KafkaCodec(EventRenderer):
         return Rejected(
             delivery=delivery,
             error=error,
-            event_namespace=request_id,
+            event_namespace=rejection_namespace(request_id, sha256(delivery.value or b"").digest()),
             request_id=request_id,
             correlation_id=_correlation_id(envelope, data, delivery),
             trace=trace_of(envelope.get("metadata"), delivery),

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from llm_worker.adapters.kafka.topic_metadata import Right
-from llm_worker.contracts.vocabulary import REQUEST_TOPICS, TopicName
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from llm_worker.adapters.kafka.topic_metadata import Right
     from llm_worker.contracts.topics import Topic
+    from llm_worker.contracts.vocabulary import TopicName
 
 
 class Presence(StrEnum):
@@ -39,8 +38,8 @@ class TopicState:
     """One topic of topics.yaml beside what the cluster has.
 
     `config_wanted` and `config_found` are in the broker's own names. `differences` are in words,
-    each with its remedy; `unchecked` says what the broker does not let us see. `needed_right` is
-    what a worker must be allowed, if it uses the topic; `is_granted` is None where nobody tells.
+    each with its remedy; `unchecked` says what the broker does not let us see. `rights` are the
+    caller's; None where nobody tells.
     """
 
     name: TopicName
@@ -50,8 +49,7 @@ class TopicState:
     partitions_found: int | None
     config_wanted: Mapping[str, str]
     config_found: Mapping[str, str] | None
-    needed_right: Right | None
-    is_granted: bool | None
+    rights: frozenset[Right] | None
     differences: tuple[str, ...]
     unchecked: tuple[str, ...]
 
@@ -61,7 +59,6 @@ def compare_topic(name: TopicName, topic: str, wanted: Topic, found: FoundTopic)
 
     More partitions than wanted are no difference: every topic may have more.
     """
-    needed = _WORKER_RIGHTS.get(name)
     return TopicState(
         name=name,
         topic=topic,
@@ -70,28 +67,10 @@ def compare_topic(name: TopicName, topic: str, wanted: Topic, found: FoundTopic)
         partitions_found=found.partitions,
         config_wanted=wanted.config(),
         config_found=found.config,
-        needed_right=needed,
-        is_granted=None if needed is None or found.rights is None else needed in found.rights,
+        rights=frozenset() if found.presence is Presence.HIDDEN else found.rights,
         differences=tuple(_differences(topic, wanted, found)),
         unchecked=tuple(_unchecked(topic, found)),
     )
-
-
-_WORKER_RIGHTS = dict.fromkeys(
-    (*REQUEST_TOPICS.values(), TopicName.CONTROL, TopicName.SPEND_STATE), Right.READ
-) | dict.fromkeys(
-    (
-        TopicName.COMPARISON_RESULT,
-        TopicName.REQUEST_STARTED,
-        TopicName.REQUEST_COMPLETED,
-        TopicName.PROVIDER_FAILURE,
-        TopicName.CACHE_HIT,
-        TopicName.CACHE_MISS,
-        TopicName.COST_TRACKING,
-        TopicName.DEAD_LETTER,
-    ),
-    Right.WRITE,
-)
 
 
 def _differences(topic: str, wanted: Topic, found: FoundTopic) -> Iterator[str]:

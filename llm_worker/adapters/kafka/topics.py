@@ -191,4 +191,6 @@ class _LastComplaint(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        self.words = record.getMessage()
+        last = record.args[-1] if isinstance(record.args, tuple) and record.args else None
+        has_no_words = isinstance(last, Exception) and not str(last)
+        self.words = record.getMessage() + (type(last).__name__ if has_no_words else "")

@@ -21,7 +21,7 @@ from llm_worker.domain.errors import (
     ProviderTimeoutError,
 )
 from llm_worker.domain.outcome import Completed, Failed, LetGo, Rejected, Replayed
-from llm_worker.domain.request import ComparisonRequest, conflict_namespace
+from llm_worker.domain.request import ComparisonRequest, rejection_namespace
 from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
     DEAD_LETTER_TOPIC,
@@ -214,7 +214,7 @@ async def test_two_contents_under_one_event_id_are_told_apart(core: Core) -> Non
     assert error_code_of(answer.value) == "VALIDATION_ERROR"
     request = codec_of().decode(_delivery(other))
     assert not isinstance(request, Rejected)
-    namespace = conflict_namespace(UUID(body["event_id"]), request.data_hash)
+    namespace = rejection_namespace(UUID(body["event_id"]), request.data_hash)
     assert read_event(answer.value)["event_id"] == str(uuid5(namespace, "comparison_result"))
     assert len(core.provider.calls) == 1
 

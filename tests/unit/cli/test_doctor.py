@@ -11,14 +11,11 @@ from click.testing import CliRunner
 from llm_worker.adapters.kafka.topic_metadata import Right
 from llm_worker.adapters.kafka.topic_state import FoundTopic, Presence, compare_topic
 from llm_worker.cli.app import cli
-from llm_worker.cli.doctor import (
-    Level,
-    clock_finding,
-    memory_finding,
-    probe,
-    right_findings,
-    topic_findings,
-)
+from llm_worker.cli.doctor import clock_finding, memory_finding, probe
+from llm_worker.cli.doctor_kafka import group_findings, right_findings, topic_findings
+from llm_worker.cli.findings import Level
+from llm_worker.contracts.flows import Party
+from llm_worker.contracts.rights import Purpose
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import ProviderName, TopicName
 from llm_worker.domain.errors import (
@@ -60,33 +57,60 @@ def _state(
 
 
 def test_topics_as_wanted_are_one_good_line() -> None:
-    [finding] = topic_findings([_state(), _state()])
+    [finding] = topic_findings([_state(), _state()], Party.WORKER)
     assert (finding.level, finding.words) == (Level.OK, "all 2 are as topics.yaml says")
 
 
 def test_missing_topic_is_a_fault_with_its_remedy() -> None:
-    [finding] = topic_findings([_state(), _state(presence=Presence.MISSING)])
+    [finding] = topic_findings([_state(), _state(presence=Presence.MISSING)], Party.WORKER)
     assert finding.level is Level.FAULT
     assert finding.words == "comparison_result: missing: run `llm-worker topics create`"
 
 
 def test_what_the_broker_hides_is_a_warning() -> None:
-    [finding] = topic_findings([_state(has_readable_config=False)])
+    [finding] = topic_findings([_state(has_readable_config=False)], Party.WORKER)
     assert finding.level is Level.WARNING
     assert "grant DescribeConfigs on t.result" in finding.words
 
 
+def test_topic_that_is_hidden_is_a_fault_only_for_who_uses_it() -> None:
+    hidden = _state(presence=Presence.HIDDEN)
+    [fault] = topic_findings([hidden], Party.WORKER)
+    assert (fault.level, "grant Describe on t.result" in fault.words) == (Level.FAULT, True)
+    [good] = topic_findings([hidden, _state()], Party.ACCOUNTANT)
+    assert (good.level, good.words) == (Level.OK, "all 1 are as topics.yaml says")
+
+
 def test_missing_right_is_a_fault_that_says_what_to_grant() -> None:
-    [finding] = right_findings([_state(rights=frozenset({Right.DESCRIBE}))])
+    [finding] = right_findings([_state(rights=frozenset({Right.DESCRIBE}))], Party.WORKER, {None})
     assert finding.level is Level.FAULT
     assert "grant Write on t.result" in finding.words
 
 
-def test_untold_right_is_a_warning_and_a_granted_one_is_good() -> None:
-    [untold] = right_findings([_state(rights=None)])
+def test_right_for_a_purpose_is_missed_only_by_who_has_it() -> None:
+    states = [_state(rights=frozenset({Right.WRITE}))]
+    assert right_findings(states, Party.WORKER, {None}) == []
+    [finding] = right_findings(states, Party.WORKER, {None, Purpose.COMPARISONS})
+    assert finding.level is Level.WARNING
+    assert "for comparisons over HTTP grant Read on t.result" in finding.words
+
+
+def test_untold_right_is_a_warning_and_a_granted_one_is_nothing() -> None:
+    [untold] = right_findings([_state(rights=None)], Party.WORKER, {None})
     assert (untold.level, "comparison_result" in untold.words) == (Level.WARNING, True)
-    [granted] = right_findings([_state()])
-    assert granted.level is Level.OK
+    assert right_findings([_state()], Party.WORKER, {None}) == []
+
+
+@pytest.mark.parametrize(
+    ("is_allowed", "levels"), [(True, []), (None, [Level.WARNING]), (False, [Level.FAULT])]
+)
+def test_group_that_may_not_be_joined_is_a_fault(
+    is_allowed: bool | None,  # noqa: FBT001 - pytest gives it by name
+    levels: list[Level],
+) -> None:
+    findings = group_findings("g", is_allowed=is_allowed)
+    assert [finding.level for finding in findings] == levels
+    assert all("the group g" in finding.words for finding in findings)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ _TIMEOUT_S = 60
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would leave nothing unwritten
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from llm_worker.bootstrap.spend_lag import SpendLag
 from llm_worker.cli import control_topic
 from llm_worker.cli import usage as usage_command
 from llm_worker.cli.app import FAILED, WRONG_USE, cli
-from llm_worker.cli.doctor import Level, lag_finding
+from llm_worker.cli.doctor_kafka import lag_finding
+from llm_worker.cli.findings import Level
 from llm_worker.contracts.events import LLMControlV1
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.control_events import control_event

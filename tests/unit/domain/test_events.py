@@ -190,7 +190,7 @@ def test_rejection_is_answered_where_somebody_can_be_and_set_aside_elsewhere() -
     assert isinstance(answerable, Rejected)
     [answer] = events_of(answerable)
     assert isinstance(answer, Event)
-    assert answer.event_id == uuid5(answerable.request_id, "comparison_result")
+    assert answer.event_id == uuid5(answerable.event_namespace, "comparison_result")
     assert str(answer.correlation_id).encode() == key
 
 

@@ -159,4 +159,4 @@ def test_form_of_the_key_has_not_changed() -> None:
         "output_verbosity": "high",
         "replicate": 2,
     }
-    assert _key(**changes) == "e209c5bc4ff0482b1cab739c996a2e3340f69d09aec4855cf767649ebab0a8a1"
+    assert _key(**changes) == "6088f8a5b304ac75ca8b69651dcc33a834a08fec637e29d6c595f7ddbb63900f"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import uuid4
@@ -11,9 +12,9 @@ from llm_worker.domain.errors import ContentTooLongError
 from llm_worker.domain.request import (
     PROMPT_LIMIT_BYTES,
     build_prompt,
-    conflict_namespace,
     deadline_of,
     id_of_record,
+    rejection_namespace,
 )
 
 _NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -29,7 +30,10 @@ def test_both_essays_are_put_into_the_prompt_in_their_order() -> None:
     prompt = build_prompt(
         LLMComparisonRequestV1(user_prompt="Which?", essay_a="first", essay_b="second")
     )
-    assert prompt.text == "Which?\n\nEssay A:\nfirst\n\nEssay B:\nsecond"
+    tags = re.findall(r"^</?essay_\w+>$", prompt.text, re.MULTILINE)
+    parts = [prompt.text.index(part) for part in ("Which?", "first", "second")]
+    assert parts == sorted(parts)
+    assert len(tags) == len(set(tags)) == 4
 
 
 def test_prompt_is_measured_in_bytes_with_its_essays() -> None:
@@ -54,9 +58,9 @@ def test_record_without_an_event_id_has_the_same_id_each_time_it_comes() -> None
 
 def test_events_of_a_conflict_draw_their_ids_from_request_and_content() -> None:
     request_id = uuid4()
-    assert conflict_namespace(request_id, b"x") == conflict_namespace(request_id, b"x")
-    assert conflict_namespace(request_id, b"x") != conflict_namespace(request_id, b"y")
-    assert conflict_namespace(request_id, b"x") != request_id
+    assert rejection_namespace(request_id, b"x") == rejection_namespace(request_id, b"x")
+    assert rejection_namespace(request_id, b"x") != rejection_namespace(request_id, b"y")
+    assert rejection_namespace(request_id, b"x") != request_id
 
 
 @pytest.mark.parametrize(

@@ -78,12 +78,12 @@ def test_request_is_read_with_identity_prompt_and_deadline() -> None:
     delivery = delivery_of(body, received_s=1_000)
     request = codec_of().decode(delivery)
     assert isinstance(request, ComparisonRequest)
-    assert request.request_id == request.event_namespace == UUID(body["event_id"])
+    assert request.request_id == UUID(body["event_id"])
     assert request.correlation_id == UUID(body["correlation_id"])
     assert request.delivery is delivery
     assert request.deadline_s == 1_030
     assert request.requested_at == datetime(2026, 11, 23, 9, 59, tzinfo=UTC)
-    assert request.prompt.text.startswith("Which essay argues better?\n\nEssay A:\n")
+    assert request.prompt.text.startswith("Which essay argues better?\n\nTwo essays follow.")
     assert request.asked.replicate == 2
 
 
@@ -392,3 +392,10 @@ def test_dead_letter_without_its_value_says_what_was_dropped() -> None:
 def test_error_result_of_bad_input_is_written_as_its_schema_says() -> None:
     [answer] = events_of(_rejected(b"\xff", key=_KEY))
     assert error_code_of(codec_of().render(answer).value) == "PARSING_ERROR"
+
+
+def test_rejection_has_another_event_id_than_the_verdict_of_the_mended_request() -> None:
+    body = {**body_of(), "data": {}}
+    rejected, again = _rejected(body), _rejected(body)
+    assert rejected.request_id == UUID(body["event_id"]) != rejected.event_namespace
+    assert rejected.event_namespace == again.event_namespace

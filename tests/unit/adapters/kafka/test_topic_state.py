@@ -37,7 +37,7 @@ def test_topic_as_wanted_has_no_differences() -> None:
     state = _compared()
     assert state.differences == ()
     assert state.unchecked == ()
-    assert state.is_granted is True
+    assert state.rights == _ALL_RIGHTS
 
 
 def test_missing_topic_is_to_be_created() -> None:
@@ -81,23 +81,13 @@ def test_setting_that_the_broker_hides_is_unchecked_and_no_difference() -> None:
     assert "grant DescribeConfigs on t.requests" in unchecked
 
 
-def test_worker_reads_requests_and_writes_results() -> None:
-    only_write, only_read = frozenset({Right.WRITE}), frozenset({Right.READ})
-    assert _compared(rights=only_write).is_granted is False
-    assert _compared(rights=only_read).is_granted is True
-    result = TopicName.COMPARISON_RESULT
-    assert _compared(name=result, rights=only_read).is_granted is False
-    assert _compared(name=result, rights=only_write).is_granted is True
-
-
-def test_topic_that_the_worker_does_not_use_needs_no_right() -> None:
-    state = _compared(name=TopicName.USAGE_ANALYTICS, rights=frozenset())
-    assert state.needed_right is None
-    assert state.is_granted is None
-
-
 def test_rights_that_the_broker_does_not_tell_are_unknown() -> None:
-    assert _compared(rights=None).is_granted is None
+    assert _compared(rights=None).rights is None
+
+
+def test_who_may_not_even_see_a_topic_has_no_right_on_it() -> None:
+    state = compare_topic(_NAME, "t.requests", _WANTED, FoundTopic(presence=Presence.HIDDEN))
+    assert state.rights == frozenset()
 
 
 def test_rights_are_read_from_the_bit_field() -> None:
