@@ -28,7 +28,10 @@ LABEL org.opencontainers.image.title="llm-worker" \
     org.opencontainers.image.version="0.1.0" \
     org.opencontainers.image.licenses="Apache-2.0"
 
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin llm-worker
+# Who gets in finds no installer.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin llm-worker \
+    && python -m pip uninstall --yes pip setuptools wheel \
+    && rm -rf /usr/local/lib/python3.*/ensurepip
 COPY --from=build /opt/llm-worker /opt/llm-worker
 ENV PATH=/opt/llm-worker/bin:$PATH PYTHONDONTWRITEBYTECODE=1 LLM_WORKER_WEB__HOST=0.0.0.0
 

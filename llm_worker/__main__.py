@@ -19,6 +19,8 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # of the help, which no command prints
         sys.exit(f"Error: {error.strerror or error}")
+    finally:
+        _drop_unwritten()
 
 
 def _prepare_streams() -> None:
@@ -29,6 +31,15 @@ def _prepare_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that lacks a character shows its number instead, as it does on stderr.
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritten() -> None:
+    # Every command flushes what it prints, and has told why it could not be written. Python would
+    # try again while it ends, and end with 120.
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

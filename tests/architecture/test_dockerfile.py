@@ -42,7 +42,7 @@ def test_what_comes_from_the_index_is_locked_with_hashes_and_needs_no_compiler()
 
 def test_final_stage_installs_nothing_and_copies_the_environment_alone() -> None:
     assert values(_FINAL, "COPY") == ["--from=build /opt/llm-worker /opt/llm-worker"]
-    assert not any("install" in run for run in values(_FINAL, "RUN"))
+    assert not any(" install " in run for run in values(_FINAL, "RUN"))
 
 
 def test_image_runs_without_root_under_the_number_that_it_makes() -> None:

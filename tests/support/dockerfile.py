@@ -75,14 +75,15 @@ class ImageRoot:
                     *sources, target = instruction.value.split()
                     _copy(sources, Path(os.path.normpath(place / self.inside(target))))
                 case "RUN":
-                    self._run(instruction.value, place, variables)
+                    self.run(instruction.value, variables, place)
                 case _:
                     pass
 
-    def _run(self, command: str, place: Path, variables: dict[str, str]) -> None:
+    def run(self, command: str, variables: dict[str, str], place: Path | None = None) -> None:
+        """Carry out a command of a RUN."""
         done = subprocess.run(  # noqa: S603 - our own Dockerfile's
             ["/bin/sh", "-c", self.inside(command)],
-            cwd=place,
+            cwd=place or self.directory,
             env=variables,
             capture_output=True,
             text=True,
