@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 _CODECS: Final = ("gzip", "snappy", "lz4", "zstd")
 
 
-@pytest.mark.skipif(find_spec("cramjam") is None, reason="aiokafka reads gzip alone without it")
 async def test_requests_in_every_compression_that_kafka_has_are_answered(
     installation: Installation, worker: WorkerProcess
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgpack
-import zstandard
 
 from llm_worker.contracts.vocabulary import ProviderName, Winner
 from llm_worker.domain.cached import CachedVerdict
 from llm_worker.domain.delivery import Record
 from llm_worker.domain.outcome import Attempt, Repair, Target
 from llm_worker.domain.verdict import Billing, CallFacts, Completion, Usage, Verdict
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,8 +29,7 @@ VERSION: Final = 1
 _COMPRESSED_ABOVE_BYTES: Final = 1_000
 _PLAIN: Final = bytes([VERSION, 0])
 _ZSTD: Final = bytes([VERSION, 1])
-_compress = zstandard.ZstdCompressor(level=1).compress
-_decompress = zstandard.ZstdDecompressor().decompress
+_compressor: Final = zstd.ZstdCompressor(level=1)  # kept: making one costs as much as its work
 
 
 class UnknownFormError(Exception):
@@ -173,7 +177,7 @@ def _pack(form: object) -> bytes:
     packed: bytes = msgpack.packb(form)
     if len(packed) <= _COMPRESSED_ABOVE_BYTES:
         return _PLAIN + packed
-    return _ZSTD + _compress(packed)
+    return _ZSTD + _compressor.compress(packed, zstd.ZstdCompressor.FLUSH_FRAME)
 
 
 def _unpack(packed: bytes) -> Any:  # noqa: ANN401 - its callers know the form
@@ -181,6 +185,6 @@ def _unpack(packed: bytes) -> Any:  # noqa: ANN401 - its callers know the form
     if head not in {_PLAIN, _ZSTD}:
         raise UnknownFormError("bytes of another version")
     try:
-        return msgpack.unpackb(_decompress(body) if head == _ZSTD else body)
-    except (ValueError, msgpack.UnpackException, zstandard.ZstdError) as error:
+        return msgpack.unpackb(zstd.decompress(body) if head == _ZSTD else body)
+    except (ValueError, msgpack.UnpackException, zstd.ZstdError) as error:
         raise UnknownFormError("bytes of no form that we know") from error

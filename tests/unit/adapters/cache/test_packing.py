@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgpack
 import pytest
-import zstandard
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,7 +169,7 @@ def test_garbage_is_an_unknown_form_and_nothing_worse(
 ) -> None:
     _is_read_or_unknown(unpack, garbage)
     _is_read_or_unknown(unpack, bytes([VERSION, how]) + garbage)
-    _is_read_or_unknown(unpack, bytes([VERSION, 1]) + zstandard.compress(garbage))
+    _is_read_or_unknown(unpack, bytes([VERSION, 1]) + zstd.compress(garbage))
 
 
 @pytest.mark.parametrize("unpack", _UNPACKERS)
