@@ -28,6 +28,7 @@ from mode.utils.queues import FlowControlQueue, ThrowableQueue
 
 from llm_worker.adapters.kafka import app as our_app
 from llm_worker.adapters.kafka import consumer as our_consumer
+from llm_worker.adapters.kafka import consumer_thread as our_consumer_thread
 from llm_worker.adapters.kafka import server as our_server
 from tests.support.apps import Drains, brokerless_app, consumer_of
 
@@ -112,6 +113,8 @@ _ASSUMED = """
   App._on_partitions_assigned: sends its signal before the flow is resumed, so that the gate forgets
     an old generation before a record of the new one comes
   ConsumerRebalanceListener: sets app.consumer_generation_id before on_partitions_assigned
+  Consumer._drain_messages: reads in _read_offset alone what it has read, and passes over what lies
+    before it (ForgottenOffsets)
   Consumer.getmany: yields nothing once the generation has changed
   aiokafka's coordinator: calls self._do_heartbeat(), and goes on beating through a drain
   GroupCoordinator.member_id: what the group calls us; it is among what describe_consumer_groups,
@@ -141,9 +144,9 @@ def test_private_part_is_still_there_with_its_parameters(
 
 def test_every_override_of_ours_is_in_the_list() -> None:
     listed = {function.__name__ for function, _, _ in OVERRIDDEN}
-    for module in (our_app, our_consumer, our_server):
+    for module in (our_app, our_consumer, our_consumer_thread, our_server):
         for _, ours in inspect.getmembers(module, inspect.isclass):
-            if ours.__module__ != module.__name__:
+            if ours.__module__ != module.__name__ or issubclass(ours, dict):
                 continue
             for name, member in vars(ours).items():
                 if getattr(member, "__override__", False):

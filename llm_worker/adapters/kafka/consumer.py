@@ -11,146 +11,29 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from mode.services import WaitResults
 from typing_extensions import override
 
-from llm_worker.adapters.kafka.header_names import read_any_header_name
+from llm_worker.adapters.kafka.consumer_thread import SafeConsumerThread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from faust.types import TP, Message
 
-_RETRY_START_S = 1.0
-_log = structlog.get_logger(__name__)
-read_any_header_name()
 
+class ForgottenOffsets(dict["TP", "int | None"]):
+    """What Faust last read of each partition, as if it had read nothing.
 
-class SafeConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread that talks to the group coordinator."""
-
-    last_heartbeat_s: float = float("-inf")
-
-    @override
-    async def on_start(self) -> None:
-        """Join the broker, for as long as it takes; why it takes is said once."""
-        said = ""
-        while not self.should_stop:
-            try:
-                await super().on_start()
-            except (KafkaError, OSError) as error:
-                why = type(error).__name__
-                if why != said:
-                    _log.warning(
-                        "broker_unreachable",
-                        error=why,
-                        again_every_s=_RETRY_START_S,
-                        remedy="`llm-worker doctor` with the same settings says what to set",
-                    )
-                said = why
-                if self._consumer is not None:
-                    await self._consumer.stop()
-                await asyncio.sleep(_RETRY_START_S)
-            else:
-                self._watch_heartbeats()
-                return
+    It throws away what lies before that. A record that stands at its queue while a rebalance holds
+    the flow is noted only afterwards, when the consumer has gone back behind it: all between the
+    commit and that record would be thrown away, and committed past. The gate knows what came twice.
+    """
 
     @override
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """A join is a sign of life as good as a heartbeat."""
-        self.last_heartbeat_s = monotonic()
-        await super().on_partitions_assigned(assigned, generation_id)
-
-    @override
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        # Faust's own would translate its settings; ours are aiokafka's, the same for every client.
-        return AIOKafkaConsumer(**transport.consumer_options)
-
-    @override
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit; a refusal costs a repetition, and never the process."""
-        consumer = self._ensure_consumer()
-        assigned = self.assignment()
-        marks = {
-            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
-            for tp, offset in offsets.items()
-            if tp in assigned
-        }
-        if not marks:
-            return False
-        try:
-            await consumer.commit(marks)
-        except KafkaError as error:
-            _log.warning("commit_refused", error=type(error).__name__, partitions=len(marks))
-            return False
-        return True
-
-    @override
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go back to what is committed, and where nothing is, to the start.
-
-        aiokafka leaves a partition without a commit where it is, and while Faust rebalances it
-        reads on there and throws away what it reads.
-        """
-        committed: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
-        return committed
-
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
-        consumer = self._ensure_consumer()
-        committed: Mapping[TP, int] = await consumer.seek_to_committed()
-        assigned = consumer.assignment()
-        without = [tp for tp, offset in committed.items() if not offset and tp in assigned]
-        if without:
-            await consumer.seek_to_beginning(*without)
-        return committed
-
-    async def unread(self, firsts: Mapping[TP, int]) -> None:
-        """Go back to these offsets, where nobody has gone back as far since."""
-        await self.call_thread(self._unread, firsts)
-
-    async def _unread(self, firsts: Mapping[TP, int]) -> None:
-        consumer = self._ensure_consumer()
-        subscription = consumer._subscription.subscription  # noqa: SLF001 - no public face
-        assignment = subscription and subscription.assignment
-        for tp, first in firsts.items():
-            place = TopicPartition(tp.topic, tp.partition)
-            state = assignment and assignment.state_value(place)
-            if state and state.has_valid_position and state.position > first:
-                consumer.seek(place, first)
-
-    def has_fetched_all(self, tp: TP) -> bool:
-        """Say whether all up to the partition's end is fetched; markers of transactions count."""
-        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - no public face
-        # Another thread's: at a rebalance any of it may be gone by now.
-        assignment = subscription and subscription.assignment
-        state = assignment and assignment.state_value(TopicPartition(tp.topic, tp.partition))
-        if not state or not state.has_valid_position:
-            return False
-        return bool(state.position >= (state.highwater or 0))
-
-    @property
-    def member_id(self) -> str:
-        """What the coordinator calls us; empty while we are no member."""
-        coordinator = self._consumer and self._consumer._coordinator  # noqa: SLF001 - no public face
-        return str(coordinator.member_id) if coordinator else ""
-
-    def _watch_heartbeats(self) -> None:
-        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
-        beat = coordinator._do_heartbeat  # noqa: SLF001 - no public face
-
-        async def watched() -> bool:
-            sent_s = monotonic()
-            is_accepted: bool = await beat()
-            if is_accepted:
-                self.last_heartbeat_s = sent_s
-            return is_accepted
-
-        coordinator._do_heartbeat = watched  # noqa: SLF001 - no public face
+    def __getitem__(self, tp: TP) -> int | None:
+        return None
 
 
 class SafeConsumer(driver.Consumer):
@@ -160,6 +43,7 @@ class SafeConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         # Faust's is weak: a record that nobody holds would be forgotten and committed past.
         self._unacked_messages: set[Message] = set()
+        self._read_offset = ForgottenOffsets()
         self._passed: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self._waiting_since_s: float | None = None

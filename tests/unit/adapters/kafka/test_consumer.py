@@ -12,11 +12,12 @@ from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaConn
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
-from mode.services import WaitResults
+from mode.services import Service, WaitResults
 from structlog.testing import capture_logs
 from typing_extensions import override
 
 from llm_worker.adapters.kafka import consumer as consumer_module
+from llm_worker.adapters.kafka import consumer_thread
 from tests.support.apps import Drains, FakeThread, brokerless_app, consumer_of
 from tests.support.events import message_of
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from faust.types import Message
 
     from llm_worker.adapters.kafka.app import DeliveryApp
-    from llm_worker.adapters.kafka.consumer import SafeConsumer, SafeConsumerThread
+    from llm_worker.adapters.kafka.consumer import SafeConsumer
+    from llm_worker.adapters.kafka.consumer_thread import SafeConsumerThread
 
 _TP = TP("requests", 0)
 _OTHER = TP("requests", 1)
@@ -95,6 +97,27 @@ async def test_what_arrives_while_a_rebalance_holds_the_flow_is_read_again(
     records, _ = await consumer._wait_next_records(1.0)
     assert (records is None) is is_held
     assert thread.unread_from == ([{_TP: 10}] if is_held else [])
+
+
+async def test_record_noted_as_read_after_a_rebalance_hides_none_before_it(
+    consumer: SafeConsumer,
+) -> None:
+    """A record waits at its queue while the flow is held; Faust notes it when that is over."""
+    given, fetcher = list[int](), Service()
+
+    async def fetched(**_timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+        for offset in (12, 10, 11):  # 12 of the old generation, then what was gone back to
+            yield _TP, message_of(offset)
+        fetcher._stopped.set()
+
+    async def hand_over(message: Message) -> None:
+        given.append(message.offset)
+        if message.offset == 12:
+            consumer._read_offset.update({_TP: 10})  # as `perform_seek` does meanwhile
+
+    cast("Any", consumer).getmany, cast("Any", consumer).callback = fetched, hand_over
+    await consumer._drain_messages(fetcher)
+    assert given == [12, 10, 11]
 
 
 async def test_partition_that_has_no_position_yet_ends_nothing(consumer: SafeConsumer) -> None:
@@ -461,7 +484,7 @@ async def test_nothing_is_fetched_of_a_partition_that_is_not_ours(
 async def test_thread_that_is_stopped_before_a_broker_answers_ends_quietly(
     thread: SafeConsumerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "_RETRY_START_S", 0.0)
+    monkeypatch.setattr(consumer_thread, "_RETRY_START_S", 0.0)
     refusals = [KafkaConnectionError(), KafkaConnectionError(), OSError()]
 
     async def refuse(_self: object) -> None:
