@@ -49,11 +49,12 @@ class EmbeddedKafka:
         properties: Mapping[str, str] = {},
         report: Callable[[str], None] = _logger.info,
     ) -> None:
+        self.directory = directory.absolute()
         ports = free_ports(2 * nodes)
         self._nodes = [
             Node(
                 number=number,
-                directory=directory.absolute() / f"kafka-{number}",
+                directory=self.directory / f"kafka-{number}",
                 port=port if port and number == 0 else ports[number],
                 controller_port=ports[nodes + number],
             )
@@ -70,11 +71,11 @@ class EmbeddedKafka:
 
     def start(self) -> None:
         """Start every node that does not run; they serve clients on return."""
-        self._start([node for node in self._nodes if not self._is_running(node)])
+        self._start([node for node in self._nodes if not self.is_running(node.number)])
 
-    def stop(self) -> None:
-        """Stop every node that runs, in good order if that does not take long."""
-        self._stop(self._nodes)
+    def stop(self, node: int | None = None) -> None:
+        """Stop a node, or every one that runs, in good order if that does not take long."""
+        self._stop(self._nodes if node is None else [self._nodes[node]])
 
     def kill(self, node: int = 0) -> None:
         """Kill a node (SIGKILL), counted from 0; it is gone on return."""
@@ -84,6 +85,11 @@ class EmbeddedKafka:
         """Start a node again on its directory and ports, stopping it first if it runs."""
         self._stop([self._nodes[node]])
         self._start([self._nodes[node]])
+
+    def is_running(self, node: int = 0) -> bool:
+        """Say whether a node runs; one whose disk is full, say, ends by itself."""
+        process = self._processes.get(node)
+        return process is not None and process.is_running
 
     def __enter__(self) -> Self:
         self.start()
@@ -120,10 +126,6 @@ class EmbeddedKafka:
             self._processes[node.number] = node.format(java)
         for node in new_nodes:
             self._processes[node.number].wait(timeout_s=_FORMAT_TIMEOUT_S)
-
-    def _is_running(self, node: Node) -> bool:
-        process = self._processes.get(node.number)
-        return process is not None and process.is_running
 
     def _stop(self, nodes: Sequence[Node]) -> None:
         processes = self._take(nodes)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 LIGHT = {
-    *("aiokafka", "async_timeout", "packaging"),
+    *("aiokafka", "async_timeout", "cramjam", "packaging"),
     *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"),
     *("orjson", "yaml"),
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHOWN = 5
-_FLAGS = frozenset({"unknown", "superseded"})
+FLAGS = frozenset({"unknown", "superseded"})
 _OF_ATTEMPT = (TopicName.COST_TRACKING, TopicName.PROVIDER_FAILURE)
 # What a second run of the same request may measure otherwise.
 _TIMES = frozenset({"response_time_ms", "requested_at", "completed_at", "request_timestamp"})
@@ -105,6 +105,30 @@ def examine(scenario: str, evidence: Evidence) -> Report:
     )
 
 
+def purchases(evidence: Evidence) -> dict[str, list[Call]]:
+    """Give by request the calls that gave a verdict, or may have."""
+    outcomes = outcomes_told(evidence)
+    failed = {failure.event_id for failure in evidence.of_kind(TopicName.PROVIDER_FAILURE)}
+
+    def is_purchase(call: Call) -> bool:
+        if id_of_attempt(call.attempt_id, TopicName.PROVIDER_FAILURE) in failed:
+            return False
+        return outcomes.get(id_of_attempt(call.attempt_id, TopicName.COST_TRACKING)) != "failure"
+
+    return {
+        request_id: [call for call in calls if is_purchase(call)]
+        for request_id, calls in calls_by_request(evidence.calls).items()
+    }
+
+
+def outcomes_told(evidence: Evidence) -> dict[str, str]:
+    """Give the outcome that each cost event told last, by its id."""
+    return {
+        cost.event_id: str(cost.envelope["data"]["outcome"])
+        for cost in evidence.of_kind(TopicName.COST_TRACKING)
+    }
+
+
 def _lost(evidence: Evidence) -> Iterator[str]:
     answers = evidence.answers()
     for sent in evidence.sent:
@@ -121,7 +145,7 @@ def _answered_differently(evidence: Evidence) -> Iterator[str]:
         is_result = record.kind is TopicName.COMPARISON_RESULT
         name = record.kind, record.mark if is_result else record.event_id
         content = _without_times(record.envelope["data"])
-        if content.get("outcome") in _FLAGS:
+        if content.get("outcome") in FLAGS:
             continue  # who came back after it was given up knows better
         if first.setdefault(name, content) != content:
             yield f"{record.kind} of request {record.request_id} with another content"
@@ -143,20 +167,8 @@ def _answered_wrongly(evidence: Evidence) -> Iterator[str]:
 
 def _bought_twice(evidence: Evidence) -> Iterator[str]:
     """Name each call beyond the first that gave a verdict, or may have: paid for nothing."""
-    outcomes = {
-        cost.event_id: cost.envelope["data"]["outcome"]
-        for cost in evidence.of_kind(TopicName.COST_TRACKING)
-    }
-    failed = {failure.event_id for failure in evidence.of_kind(TopicName.PROVIDER_FAILURE)}
-
-    def is_purchase(call: Call) -> bool:
-        if _id_of_attempt(call.attempt_id, TopicName.PROVIDER_FAILURE) in failed:
-            return False
-        cost_id = _id_of_attempt(call.attempt_id, TopicName.COST_TRACKING)
-        return bool(outcomes.get(cost_id, "untold") != "failure")
-
-    for request_id, calls in calls_by_request(evidence.calls).items():
-        for call in [each for each in calls if is_purchase(each)][1:]:
+    for request_id, calls in purchases(evidence).items():
+        for call in calls[1:]:
             yield f"request {request_id} again at {call.at:%H:%M:%S.%f} by process {call.pid}"
 
 
@@ -164,13 +176,13 @@ def _untold(evidence: Evidence) -> Iterator[str]:
     """Name each call of which neither a cost nor a failure is told."""
     told = {record.event_id for record in evidence.of_kind(*_OF_ATTEMPT)}
     for call in evidence.calls:
-        if told.isdisjoint(_id_of_attempt(call.attempt_id, kind) for kind in _OF_ATTEMPT):
+        if told.isdisjoint(id_of_attempt(call.attempt_id, kind) for kind in _OF_ATTEMPT):
             yield f"call for {call.request_id} at {call.at:%H:%M:%S.%f} by process {call.pid}"
 
 
 def _flagged(evidence: Evidence) -> int:
     costs = evidence.of_kind(TopicName.COST_TRACKING)
-    return len({cost.event_id for cost in costs if cost.envelope["data"]["outcome"] in _FLAGS})
+    return len({cost.event_id for cost in costs if cost.envelope["data"]["outcome"] in FLAGS})
 
 
 def _wrong_ids_of_requests(evidence: Evidence) -> Iterator[str]:
@@ -202,7 +214,7 @@ def _wrong_ids_of_attempts(evidence: Evidence) -> Iterator[str]:
             continue
         attempts = calls.get(record.request_id, [])
         if record.event_id not in {
-            _id_of_attempt(each.attempt_id, record.kind) for each in attempts
+            id_of_attempt(each.attempt_id, record.kind) for each in attempts
         }:
             yield f"{record.kind} of request {record.request_id} has the id of no attempt"
 
@@ -257,10 +269,11 @@ def _left_over(evidence: Evidence) -> Iterator[str]:
 
 
 def _of_attempts(attempts: list[str], *kinds: TopicName) -> list[tuple[TopicName, str]]:
-    return [(kind, _id_of_attempt(attempt, kind)) for kind in kinds for attempt in attempts]
+    return [(kind, id_of_attempt(attempt, kind)) for kind in kinds for attempt in attempts]
 
 
-def _id_of_attempt(attempt_id: str, kind: TopicName) -> str:
+def id_of_attempt(attempt_id: str, kind: TopicName) -> str:
+    """Give the id of the event of this kind that tells of an attempt."""
     return str(uuid5(UUID(attempt_id), kind))
 
 

@@ -11,22 +11,21 @@ import pytest
 from tests.chaos.harness import scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from llm_worker.dev.cache import EmbeddedCache
     from tests.chaos.checker import Report
     from tests.chaos.harness import NewScenario
 
-_REPORTS = pytest.StashKey[list[str]]()
-
 
 @pytest.fixture
-def reports(request: pytest.FixtureRequest) -> Iterator[list[Report]]:
+def reports(show: Callable[[str, str], None]) -> Iterator[list[Report]]:
     """Collects what a test's scenarios found; shown at the end, and kept where it is wanted."""
     found: list[Report] = []
     yield found
     lines = [orjson.dumps(report.figures()).decode() for report in found]
-    request.config.stash.setdefault(_REPORTS, []).extend(lines)
+    for line in lines:
+        show("what the chaos scenarios found", line)
     # What docs/reliability.md is filled from.
     kept = os.environ.get("CHAOS_REPORT")  # noqa: TID251 - the tests' knob, no setting
     if kept:
@@ -37,12 +36,10 @@ def reports(request: pytest.FixtureRequest) -> Iterator[list[Report]]:
 @pytest.fixture
 def new_scenario(tmp_path: Path, reports: list[Report], cache_server: EmbeddedCache) -> NewScenario:
     """Set up a scenario with logs and journal in the test's own directory."""
-    return partial(scenario, directory=tmp_path, reports=reports, cache__redis_url=cache_server.url)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    lines = terminalreporter.config.stash.get(_REPORTS, [])
-    if lines:
-        terminalreporter.section("what the chaos scenarios found")
-    for line in lines:
-        terminalreporter.write_line(line)
+    return partial(
+        scenario,
+        directory=tmp_path,
+        reports=reports,
+        cache__redis_url=cache_server.url,
+        cache__budget_ms=1_000,  # a busy machine is no fault of Redis
+    )

@@ -56,6 +56,8 @@ class Seen:
     key: bytes
     headers: tuple[tuple[str, bytes], ...]
     envelope: dict[str, Any]
+    at_ms: int = 0
+    """When it was written, as its writer says."""
 
     @property
     def event_id(self) -> str:

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import aiohttp
 from aiokafka import AIOKafkaProducer
 
 from llm_worker.adapters.kafka.topics import create_topics
 from llm_worker.contracts.topics import load_topics
-from llm_worker.dev.leashed import free_ports
 from tests.chaos.broker_rights import create_topic
 from tests.chaos.checker import Report, examine
 from tests.chaos.load import Load
+from tests.chaos.processes import WorkerProcess
 from tests.chaos.watch import Watch, until, watching
+from tests.chaos.worker_process import ACCOUNTANT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from llm_worker.contracts.topics import TopicCatalog
+    from tests.chaos.evidence import Evidence, Sent
 
     NewScenario = Callable[..., AbstractAsyncContextManager["Scenario"]]
 
@@ -41,7 +39,6 @@ WITHOUT_REDIS = {
     "providers__mock__error_rate": 0,
 }
 """Settings of a worker that has its own memory alone."""
-READY_S = 60.0
 ANSWERED_S = 600.0 if FULL else 90.0
 _LOG_LINES_SHOWN = 25
 _INHERITED = ("PATH", "HOME", "TMPDIR")
@@ -50,100 +47,6 @@ _INHERITED = ("PATH", "HOME", "TMPDIR")
 def sized(*, small: int, full: int) -> int:
     """Choose by the one knob: CHAOS=full."""
     return full if FULL else small
-
-
-class WorkerProcess:
-    """One worker; its log is a file."""
-
-    def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
-        self.log = log
-        self._port = free_ports(1)[0]
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, str(Path(__file__).with_name("worker_process.py")), *arguments],
-                env={**environment, "LLM_WORKER_WEB__PORT": str(self._port)},
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                cwd=log.parent,
-            )
-
-    @property
-    def pid(self) -> int:
-        """Its process id, as the journal has it."""
-        return self._process.pid
-
-    @property
-    def is_running(self) -> bool:
-        """Say whether it has not ended yet."""
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        """End it with SIGKILL; it is gone on return."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-
-    def freeze(self) -> None:
-        """Stop it in its tracks (SIGSTOP)."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on (SIGCONT)."""
-        self._process.send_signal(signal.SIGCONT)
-
-    def terminate(self) -> None:
-        """Ask it to end (SIGTERM)."""
-        self._process.send_signal(signal.SIGTERM)
-
-    async def ended(self, *, timeout_s: float) -> int:
-        """Wait for its end, and give its exit code."""
-        await until(lambda: not self.is_running, timeout_s=timeout_s, what=f"{self.log.stem} ends")
-        return self._process.wait()
-
-    async def until_ready(self, *, timeout_s: float = READY_S) -> None:
-        """Wait until it has partitions."""
-        await until(self._is_ready, timeout_s=timeout_s, what=f"{self.log.stem} is ready")
-
-    async def metric(self, name: str) -> float:
-        """Read a metric, summed over its labels."""
-        async with aiohttp.ClientSession() as session, session.get(self._url("metrics")) as answer:
-            lines = (await answer.text()).splitlines()
-        found = [line for line in lines if line.split("{")[0].split(" ")[0] == name]
-        assert found, f"there is no metric {name}"
-        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
-
-    async def is_healthy(self) -> bool:
-        """Say whether it reports itself healthy."""
-        return await self._health() == "healthy"
-
-    async def is_degraded(self) -> bool:
-        """Say whether it reports itself degraded."""
-        return await self._health() == "degraded"
-
-    def log_lines(self) -> list[str]:
-        """Give what it logged, without the line per delivery."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in lines if '"event":"delivery"' not in line]
-
-    async def _health(self) -> str:
-        async with aiohttp.ClientSession() as session, session.get(self._url("healthz")) as answer:
-            return str((await answer.json())["status"])
-
-    async def _is_ready(self) -> bool:
-        assert self.is_running, f"{self.log.stem} ended"
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            timeout = aiohttp.ClientTimeout(total=2)
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(self._url("readyz")) as answer,
-            ):
-                return answer.status == 200
-        return False
-
-    def _url(self, page: str) -> str:
-        return f"http://127.0.0.1:{self._port}/{page}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,17 +61,29 @@ class Scenario:
     directory: Path
     reports: list[Report]
     workers: list[WorkerProcess] = field(default_factory=list)
+    accountants: list[WorkerProcess] = field(default_factory=list)
 
     async def start_worker(self, *arguments: str, **settings: object) -> WorkerProcess:
         """Start a worker and wait until it has partitions.
 
         `settings` are LLM_WORKER_ variables in lower case, laid over the scenario's.
         """
-        log = self.directory / f"worker-{len(self.workers)}.log"
-        worker = WorkerProcess({**self.environment, **_variables(settings)}, log, *arguments)
-        self.workers.append(worker)
+        worker = self.launch_worker(*arguments, **settings)
         await worker.until_ready()
         return worker
+
+    def launch_worker(self, *arguments: str, **settings: object) -> WorkerProcess:
+        """Start a worker; see `start_worker`."""
+        log = self.directory / f"worker-{len(self.workers)}.log"
+        environment = {**self.environment, **_variables(settings)}
+        self.workers.append(WorkerProcess(environment, log, *arguments))
+        return self.workers[-1]
+
+    def launch_accountant(self) -> WorkerProcess:
+        """Start an accountant."""
+        log = self.directory / f"accountant-{len(self.accountants)}.log"
+        self.accountants.append(WorkerProcess(self.environment, log, ACCOUNTANT))
+        return self.accountants[-1]
 
     async def until_called(self, *, total: int, timeout_s: float = 60) -> None:
         """Wait until so many calls were made since the start."""
@@ -193,24 +108,31 @@ class Scenario:
 
     async def concluded(self) -> Report:
         """Wait until all is answered and committed, at the latest until it no longer moves."""
-        sent = await self.load.flush()
-        with contextlib.suppress(AssertionError):  # the report says better what is missing
-            await self.watch.until_answered(sent, timeout_s=ANSWERED_S)
-            await self.watch.until_committed(timeout_s=ANSWERED_S)
-        report = examine(self.name, self.watch.evidence(sent))
+        report = examine(self.name, await self.settled(timeout_s=ANSWERED_S))
         self.reports.append(report)
         return report
 
+    async def settled(self, *, timeout_s: float, beside: Sequence[Sent] = ()) -> Evidence:
+        """Wait as `concluded` does, and give what is to be judged.
+
+        `beside`: requests that took another way than the scenario's load.
+        """
+        sent = [*await self.load.flush(), *beside]
+        with contextlib.suppress(AssertionError):  # the report says better what is missing
+            await self.watch.until_answered(sent, timeout_s=timeout_s)
+            await self.watch.until_committed(timeout_s=timeout_s)
+        return self.watch.evidence(sent)
+
     def stop(self) -> None:
         """Kill what still runs."""
-        for worker in self.workers:
-            worker.kill()
+        for process in (*self.workers, *self.accountants):
+            process.kill()
 
     def log_tails(self) -> str:
-        """Give the end of every worker's log."""
+        """Give the end of every process's log."""
         return "\n".join(
-            "\n".join([f"--- {worker.log.stem}", *worker.log_lines()[-_LOG_LINES_SHOWN:]])
-            for worker in self.workers
+            "\n".join([f"--- {process.log.stem}", *process.log_lines()[-_LOG_LINES_SHOWN:]])
+            for process in (*self.workers, *self.accountants)
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -12,7 +11,9 @@ from uuid import uuid4
 import orjson
 
 from llm_worker.adapters.clock import SystemClock
+from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
+from llm_worker.domain.request import build_prompt
 from tests.chaos.evidence import Sent
 from tests.chaos.watch import beside, until
 
@@ -49,12 +50,12 @@ class Load:
         mark = str(uuid4())
         essay_a, essay_b = f"Essay number {next(self._numbers)} {mark}", "It is as it is."
         essay_a = str(data.pop("essay_a", essay_a))
-        prompt = f"{_PROMPT}\n\nEssay A:\n{essay_a}\n\nEssay B:\n{essay_b}"
+        asked = LLMComparisonRequestV1(user_prompt=_PROMPT, essay_a=essay_a, essay_b=essay_b)
         sent = Sent(
             mark=mark,
             event_id=event_id or mark,
             correlation_id=key or str(uuid4()),
-            prompt_sha256=sha256(prompt.encode()).hexdigest(),
+            prompt_sha256=build_prompt(asked).sha256,
         )
         request = {"user_prompt": _PROMPT, "essay_a": essay_a, "essay_b": essay_b, **data}
         request["metadata"] = {**metadata, "mark": mark}

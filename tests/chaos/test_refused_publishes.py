@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.evidence import Seen, Sent
-    from tests.chaos.harness import NewScenario, Scenario, WorkerProcess
+    from tests.chaos.harness import NewScenario, Scenario
+    from tests.chaos.processes import WorkerProcess
 
 pytestmark = pytest.mark.timeout(3600 if FULL else 240)
 

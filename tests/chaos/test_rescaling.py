@@ -12,7 +12,8 @@ from tests.chaos.harness import FULL, WITHOUT_REDIS, sized
 
 if TYPE_CHECKING:
     from llm_worker.dev.kafka import EmbeddedKafka
-    from tests.chaos.harness import NewScenario, WorkerProcess
+    from tests.chaos.harness import NewScenario
+    from tests.chaos.processes import WorkerProcess
 
 pytestmark = pytest.mark.timeout(3600 if FULL else 240)
 

@@ -127,6 +127,7 @@ class Watch:
             key=record.key,
             headers=tuple(record.headers),
             envelope=orjson.loads(record.value),
+            at_ms=record.timestamp,
         )
         self.seen.append(seen)
         if seen.kind is TopicName.COMPARISON_RESULT:

@@ -1,4 +1,7 @@
-"""The worker as the tests start it: it ends with them, and its provider may hang for ever."""
+"""Worker and accountant as the tests start them: they end with the tests.
+
+A worker's provider may hang for ever, and its calls over HTTP are noted as the mock notes its own.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from typing_extensions import override
 
-from llm_worker.adapters.providers.mock import MockProvider
-from llm_worker.bootstrap import providers, worker
+from llm_worker.adapters.providers.http_provider import HttpProvider
+from llm_worker.adapters.providers.mock import MockProvider, _note_call
+from llm_worker.bootstrap import accountant, load_settings, providers, worker
 
 if TYPE_CHECKING:
     from llm_worker.domain.outcome import Attempt
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
 
 STUBBORN = "stubborn"
 """An essay A that begins so is judged by nobody, ever."""
+
+ACCOUNTANT = "accountant"
+JOURNAL = "journal="
+"""Followed by a file: every call over HTTP is noted there."""
 
 
 class StubbornProvider(MockProvider):
@@ -42,8 +51,29 @@ def _end_with_parent() -> NoReturn:
     os._exit(99)
 
 
+def _note_calls(journal: Path) -> None:
+    judge = HttpProvider.judge
+
+    async def judge_and_note(
+        self: HttpProvider, request: ComparisonRequest, attempt: Attempt, limit_s: float
+    ) -> Completion:
+        _note_call(journal, request, attempt)
+        return await judge(self, request, attempt, limit_s)
+
+    setattr(HttpProvider, "judge", judge_and_note)  # noqa: B010 - a stub, unknown to the types
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments == [ACCOUNTANT]:
+        return accountant.run_accountant(load_settings())
+    if STUBBORN in arguments:
+        setattr(providers, "MockProvider", StubbornProvider)  # noqa: B010 - a stub, unknown to the types
+    for argument in arguments:
+        if argument.startswith(JOURNAL):
+            _note_calls(Path(argument.removeprefix(JOURNAL)))
+    return worker.run_worker(worker.load_worker_settings())
+
+
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if sys.argv[1:] == [STUBBORN]:
-        setattr(providers, "MockProvider", StubbornProvider)  # noqa: B010 - a stub, unknown to the types
-    raise SystemExit(worker.run_worker(worker.load_worker_settings()))
+    raise SystemExit(_run(sys.argv[1:]))

@@ -23,7 +23,10 @@ _ADMIN_KEY = "an-admin-key-for-the-pages"
 
 
 @pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+def addresses(
+    fast_brokers: dict[str, str],  # noqa: ARG001 - how its broker is started
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Addresses]:
     """What `llm-worker dev` runs, with a mock that never fails."""
     directory = tmp_path_factory.mktemp("stack")
     with ExitStack() as running:

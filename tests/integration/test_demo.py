@@ -57,20 +57,20 @@ def running(directory: Path, *words: str, **environment: str) -> Iterator[psutil
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[psutil.Popen]:
-    with running(tmp_path) as demo:
+def demo(tmp_path: Path, fast_brokers: dict[str, str]) -> Iterator[psutil.Popen]:
+    with running(tmp_path, **fast_brokers) as demo:
         yield demo
 
 
 def test_demo_ranks_the_essays_and_leaves_nothing_behind(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, fast_brokers: dict[str, str]
 ) -> None:
     script = tmp_path_factory.mktemp("browser") / "browser.py"
     script.write_text(BROWSER, "utf-8")
     page = script.with_suffix(".html")
 
     browser = f"{sys.executable} {script} %s {page}"
-    with running(tmp_path, "--open", BROWSER=browser) as demo:
+    with running(tmp_path, "--open", BROWSER=browser, **fast_brokers) as demo:
         seen = watch_until(demo, MOMENTS["essays are compared"])
         shown, _ = demo.communicate(timeout=TIMEOUT_S)
 
@@ -110,7 +110,7 @@ def test_stopped_demo_is_done_and_leaves_nothing_behind(
 
 
 def test_killed_demo_on_own_essays_and_a_provider_takes_its_processes_along(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, fast_brokers: dict[str, str]
 ) -> None:
     folder = tmp_path_factory.mktemp("my essays")
     for essay in load_essays()[:3]:
@@ -118,7 +118,7 @@ def test_killed_demo_on_own_essays_and_a_provider_takes_its_processes_along(
     words = ["--essays", str(folder), "--provider", "openai", "--keep"]
     with (
         FakeProviders(tmp_path_factory.mktemp("fakes")) as fakes,
-        running(tmp_path, *words, **fakes.environment) as demo,
+        running(tmp_path, *words, **fakes.environment, **fast_brokers) as demo,
     ):
         demo.stdin.write("y\n")
         demo.stdin.flush()

@@ -89,9 +89,7 @@ def test_cache_says_that_its_port_is_taken(tmp_path: Path, cache_server: Embedde
         EmbeddedCache(tmp_path, port=port).start()
 
 
-@pytest.fixture(
-    params=[("kafka", "EmbeddedKafka"), ("cache", "EmbeddedCache")], ids=["kafka", "cache"]
-)
+@pytest.fixture(params=[("cache", "EmbeddedCache")], ids=["cache"])
 def parent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[psutil.Popen]:
     """A process that has started an embedded server and then does nothing about it."""
     module, name = request.param
@@ -110,6 +108,12 @@ def parent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[psutil.Po
         parent.kill()
 
 
+@pytest.mark.parametrize(
+    "parent",
+    [("kafka", "EmbeddedKafka"), ("cache", "EmbeddedCache")],
+    ids=["kafka", "cache"],
+    indirect=True,
+)
 def test_killed_parent_leaves_nothing_behind(parent: psutil.Popen) -> None:
     leash, server = parent.children(recursive=True)
 

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from llm_worker.dev.kafka import EmbeddedKafka
 
-# 8 slots of 50 ms: at most 160 requests a second, so 20,000 take two minutes and more.
+# 8 slots of 50 ms: at most 160 requests a second, so 4,000 take 25 s and more.
 _SETTINGS = {
     "LLM_WORKER_MAX_IN_FLIGHT": "8",
     "LLM_WORKER_PROVIDERS__MOCK__LATENCY_MS": "50",
     "LLM_WORKER_LOG__LEVEL": "WARNING",
 }
-_BACKLOG = 20_000
+_BACKLOG = 4_000
 _FEW = 20
 
 

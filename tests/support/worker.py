@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
 _PATIENCE_S = 120.0
+_catalog = cache(load_topics)
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Installation:
 
     @property
     def topics(self) -> TopicCatalog:
-        return load_topics(self.prefix)
+        return _catalog(self.prefix)
 
     @property
     def group(self) -> str:
