@@ -97,9 +97,8 @@ class LocalBudget:
             share: Our part of what is left, 0..1.
         """
         base, outstanding = self._base(place, floor, share), self._outstanding[place]
-        of_share = int(max(0, limit - base.known) * share) - base.spent
-        spent = max(base.known + base.spent, floor)
-        room = min(of_share, limit - spent)
+        of_share = int((limit - base.known) * share) - base.spent
+        room = min(of_share, limit - max(base.known, floor))
         if amount <= room - outstanding:
             return Room.FITS
         if amount <= room:

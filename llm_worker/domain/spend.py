@@ -75,7 +75,7 @@ def is_month(period: str) -> bool:
 
 def begins_after(period: str, day: str) -> bool:
     """Say whether a day or month begins after a day, or after that day's month."""
-    return period > (month_of(day) if is_month(period) else day)
+    return period > day  # as text: a month comes before all its days, and after those of the last
 
 
 class Source(NamedTuple):

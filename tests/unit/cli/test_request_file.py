@@ -93,3 +93,11 @@ def test_pipe_can_be_read_twice() -> None:
     with os.fdopen(reading, "rb") as pipe, rewindable(pipe) as source:
         for _ in range(2):
             assert len(list(read_lines(source, max_bytes=1000))) == 1
+
+
+def test_metadata_is_taken_as_deep_as_a_worker_takes_it() -> None:
+    metadata = b'{"a":' * 230 + b"1" + b"}" * 230
+
+    [line] = lines_of(b'{"user_prompt": "which?", "metadata": ' + metadata + b"}", 10_000)
+
+    assert line.request.metadata

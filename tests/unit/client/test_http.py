@@ -250,3 +250,31 @@ async def test_reply_topic_and_values_that_are_no_json_are_refused_before_anythi
 def test_address_of_no_web_server_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="http://HOST:PORT"):
         HttpComparisonClient(address)
+
+
+def test_worker_that_says_to_come_back_at_once_is_not_asked_without_end() -> None:
+    asked_s = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        del request
+        asked_s.append(asyncio.get_running_loop().time())
+        return busy(retry_after=0) if len(asked_s) < 20 else verdict()
+
+    ask(answer)
+    assert asked_s[-1] - asked_s[0] > 10
+
+
+def test_clients_that_are_told_the_same_wait_do_not_come_back_together() -> None:
+    waits_s = set()
+    for _ in range(5):
+        asked_s = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            del request
+            asked_s.append(asyncio.get_running_loop().time())  # noqa: B023 - called in this round
+            return busy(retry_after=5) if len(asked_s) == 1 else verdict()  # noqa: B023 - the same
+
+        ask(answer)
+        waits_s.add(asked_s[1] - asked_s[0])
+    assert len(waits_s) == 5
+    assert min(waits_s) >= 5

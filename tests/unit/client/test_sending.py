@@ -41,6 +41,7 @@ class Kafka:
     sent: list[bytes] = field(default_factory=list)
     is_down: bool = False
     is_full: bool = False
+    is_without_metadata: bool = False
     opens_within_s: float = 0
 
     def come_back(self) -> None:
@@ -62,6 +63,8 @@ class Kafka:
         if self.is_full:
             await closed.wait()
             raise ProducerClosed
+        if self.is_without_metadata:
+            await asyncio.Event().wait()  # as aiokafka does, also once the producer is closed
         self.sent.append(value)
         ending = self.endings.pop(0) if self.endings else None
         delivery: Delivery = asyncio.Future()
@@ -243,5 +246,56 @@ def test_leaving_while_a_producer_is_being_replaced_ends_what_is_undecided() -> 
             held = await sender.send(A_RECORD)
             await asyncio.sleep(50)
         assert held.cancelled()
+
+    in_virtual_time(story())
+
+
+def test_record_that_waits_for_metadata_goes_through_the_next_producer() -> None:
+    async def story() -> None:
+        kafka = Kafka(is_without_metadata=True)
+        async with Sender(kafka.open) as sender:
+            waiting = asyncio.ensure_future(sender.send(A_RECORD))
+            await asyncio.sleep(0)
+            kafka.is_without_metadata = False
+            sender._must_mend.set()
+            async with asyncio.timeout(10):
+                await (await waiting)
+        assert kafka.sent == [b"v"]
+
+    in_virtual_time(story())
+
+
+def test_record_that_waits_for_metadata_for_long_is_given_up() -> None:
+    async def story() -> None:
+        async with Sender(Kafka(is_without_metadata=True).open) as sender:
+            async with asyncio.timeout(2 * GIVE_UP_S):
+                held = await sender.send(A_RECORD)
+            with pytest.raises(UnreachableError, match="not taken a request within 120 s"):
+                await held
+
+    in_virtual_time(story())
+
+
+def test_leaving_ends_what_waits_for_metadata() -> None:
+    async def story() -> None:
+        async with Sender(Kafka(is_without_metadata=True).open) as sender:
+            waiting = asyncio.ensure_future(sender.send(A_RECORD))
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            assert (await waiting).cancelled()
+
+    in_virtual_time(story())
+
+
+def test_record_that_is_decided_in_its_last_moment_is_not_given_up() -> None:
+    async def story() -> None:
+        loop, errors = asyncio.get_running_loop(), list[object]()
+        loop.set_exception_handler(lambda _loop, context: errors.append(context))
+        async with Sender(Kafka(endings=[...]).open) as sender:
+            all_held = list[asyncio.Future[None]]()
+            loop.call_later(GIVE_UP_S, lambda: all_held[0].cancel())
+            all_held.append(await sender.send(A_RECORD))
+            await asyncio.sleep(GIVE_UP_S + 1)
+        assert errors == []
 
     in_virtual_time(story())

@@ -40,10 +40,9 @@ def test_failures_in_a_row_open_it() -> None:
 def test_success_between_failures_starts_the_count_again() -> None:
     breaker = _breaker()
     for _ in range(5):
-        breaker.fail(0)
-        breaker.fail(0)
+        assert not breaker.fail(0)
+        assert not breaker.fail(0)
         breaker.succeed()
-    assert breaker.state is BreakerState.CLOSED
 
 
 def test_one_probe_goes_after_the_recovery_timeout() -> None:
@@ -61,6 +60,13 @@ def test_probe_that_succeeds_closes_it() -> None:
     assert breaker.state is BreakerState.CLOSED
     assert breaker.allows(70)
     assert breaker.probe_due_in_s(70) == 0
+
+
+def test_breaker_that_was_closed_again_takes_as_many_failures_as_at_first() -> None:
+    breaker = _open_at(10)
+    breaker.allows(70)
+    breaker.succeed()
+    assert [breaker.fail(70) for _ in range(_THRESHOLD)] == [False, False, True]
 
 
 def test_probe_that_fails_opens_it_for_another_timeout() -> None:
@@ -155,7 +161,6 @@ class _Calls(RuleBasedStateMachine):
         super().__init__()
         self.breaker = _breaker()
         self.now_s = 0.0
-        self.running = 0
         self.failures = 0
         self.due_s: float | None = None
         self.is_probing = False
@@ -169,15 +174,13 @@ class _Calls(RuleBasedStateMachine):
         is_allowed = self.breaker.allows(self.now_s)
         if self.due_s is None:
             assert is_allowed
-            self.running += 1
         else:
             assert is_allowed == (not self.is_probing and self.now_s >= self.due_s)
             self.is_probing = self.is_probing or is_allowed
 
-    @precondition(lambda self: self.due_s is None and self.running)
+    @precondition(lambda self: self.due_s is None)
     @rule(is_success=st.booleans())
     def end_a_call(self, *, is_success: bool) -> None:
-        self.running -= 1
         self.failures = 0 if is_success else self.failures + 1
         if is_success:
             assert not self.breaker.succeed()
@@ -186,10 +189,22 @@ class _Calls(RuleBasedStateMachine):
             assert opened == (self.failures == _THRESHOLD)
             self.due_s = self.now_s + _RECOVERY_S if opened else None
 
-    @precondition(lambda self: self.due_s is not None and not self.is_probing and self.running)
+    @precondition(lambda self: self.due_s is None)
+    @rule()
+    def fail_until_it_opens(self) -> None:
+        while self.due_s is None:
+            self.end_a_call(is_success=False)
+
+    @precondition(lambda self: self.due_s is not None and not self.is_probing)
+    @rule()
+    def probe_as_soon_as_it_may(self) -> None:
+        self.now_s += self.breaker.probe_due_in_s(self.now_s)
+        self.call()
+        assert self.is_probing
+
+    @precondition(lambda self: self.due_s is not None and not self.is_probing)
     @rule()
     def end_a_call_that_went_before_with_a_failure(self) -> None:
-        self.running -= 1
         assert not self.breaker.fail(self.now_s)
 
     @precondition(lambda self: self.is_probing)

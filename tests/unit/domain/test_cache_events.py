@@ -187,8 +187,10 @@ def test_purchases_that_came_second_are_told_as_superseded_and_failures_as_failu
 
 
 def test_request_that_may_have_been_paid_for_before_has_no_known_cost() -> None:
-    outcome = replace(completed_of(request_of(), attempt_of(_BOUGHT)), is_paid_before=True)
+    bought = completed_of(request_of(), attempt_of(_BOUGHT))
+    outcome = replace(bought, is_paid_before=True)
     assert not _result(outcome).cost_known
+    assert _result(outcome).token_usage == _result(bought).token_usage
     assert _completion_event(outcome).metadata["cost_known"] is False
     hit = replace(_hit(request_of()), is_paid_before=True)
     assert not _result(hit).cost_known

@@ -105,6 +105,7 @@ def test_late_event_goes_to_its_own_day_and_month() -> None:
     ledger.post(COSTS, placed_of(1, entry_of(day="2026-12-31")))
     for period in ("2026-12-31", "2026-12", "2027-01-01", "2027-01"):
         assert _account(ledger, period=period).cost_usd == _CENT
+    assert ledger.changed() == dict(ledger), "both events', until it is published"
 
 
 def test_replaced_event_is_taken_back_on_its_own_day() -> None:
@@ -138,6 +139,23 @@ def test_alerts_are_noted_in_their_account_in_the_order_in_which_they_were_raise
     ledger.note_alert(_key(), "10")
     assert _account(ledger).alerts_raised == ("5", "10")
     assert ledger.changed() == {_key(): _account(ledger)}
+
+
+def test_alert_may_be_the_first_that_an_account_hears_of() -> None:
+    """Who judges a limit adds up what others have; its own partition may have nothing yet."""
+    ledger = Ledger({})
+    ledger.note_alert(_key(), "10")
+    assert _account(ledger) == Account(alerts_raised=("10",))
+    assert ledger.changed() == {_key(): _account(ledger)}
+    assert not ledger.includes(COSTS)
+
+
+def test_ledger_includes_a_partition_once_an_event_of_it_is_added() -> None:
+    ledger = Ledger({})
+    assert not ledger.includes(COSTS)
+    ledger.post(COSTS, placed_of(0))
+    assert ledger.includes(COSTS)
+    assert not ledger.includes(MORE_COSTS)
 
 
 def test_total_leaves_out_offsets_and_alerts() -> None:

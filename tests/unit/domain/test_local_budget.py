@@ -24,13 +24,19 @@ def test_what_was_published_when_we_came_is_spent_and_the_rest_is_shared() -> No
     own = LocalBudget()
     assert _judge(own, 40, floor=20, share=0.5) is Room.FITS
     assert _judge(own, 41, floor=20, share=0.5) is Room.SHARE_SPENT
+    assert _judge(own, 80, floor=20, share=0.5) is Room.SHARE_SPENT
     assert _judge(own, 81, floor=20, share=0.5) is Room.SPENT
 
 
 def test_own_calls_under_way_make_others_wait() -> None:
     own = LocalBudget()
-    own.hold([_DAY], 60)
+    own.hold([_DAY], 20)
+    own.hold([_DAY], 40)
     assert _judge(own, 40) is Room.FITS
+    assert _judge(own, 41) is Room.BUSY
+    assert _judge(own, 100) is Room.BUSY
+    assert _judge(own, 101) is Room.SPENT
+    own.settle([_DAY], 0, 0, is_shared=False)
     assert _judge(own, 41) is Room.BUSY
     own.settle([_DAY], 60, 10, is_shared=False)
     assert own.outstanding(_DAY) == 0
@@ -91,6 +97,39 @@ def test_sums_that_have_forgotten_us_are_heard_as_they_are() -> None:
     assert _judge(own, 41) is Room.BUSY
 
 
+def test_part_of_the_sums_that_was_settled_is_ours_no_more() -> None:
+    own = LocalBudget()
+    for amount in (10, 20):
+        own.hold([_DAY], amount)
+        own.share([_DAY], amount)
+    own.settle([_DAY], 10, 0, is_shared=True)
+    own.heard(_DAY, 0, 50)
+    assert _judge(own, 50) is Room.FITS
+    assert _judge(own, 51) is Room.BUSY
+
+
+def test_sums_that_do_not_have_our_part_yet_are_no_room_on_top() -> None:
+    own = LocalBudget()
+    own.hold([_DAY], 10)
+    own.share([_DAY], 10)
+    own.heard(_DAY, 0, 0)
+    assert _judge(own, 90) is Room.FITS
+    assert _judge(own, 91) is Room.BUSY
+
+
+def test_all_that_is_spent_alone_counts_until_the_sums_are_heard_again() -> None:
+    own = LocalBudget()
+    assert _judge(own, 100) is Room.FITS
+    for _ in range(2):
+        own.hold([_DAY], 20)
+        own.settle([_DAY], 20, 20, is_shared=False)
+    assert _judge(own, 60) is Room.FITS
+    assert _judge(own, 61) is Room.SPENT
+    own.heard(_DAY, 70, 0)
+    assert _judge(own, 30) is Room.FITS
+    assert _judge(own, 31) is Room.SPENT
+
+
 def test_what_is_left_is_divided_anew_when_somebody_comes_or_goes() -> None:
     own = LocalBudget()
     assert _judge(own, 60) is Room.FITS
@@ -110,6 +149,41 @@ def test_other_days_are_forgotten_but_not_what_is_still_set_aside() -> None:
     assert own.outstanding(_DAY) == 7
     assert own.judge(_DAY, 100, 93, 0, 1.0) is Room.FITS
     assert own.judge(_OTHER_DAY, 100, 4, 0, 1.0) is Room.BUSY
+
+
+def test_all_that_is_shared_is_our_part_of_what_is_heard() -> None:
+    own = LocalBudget()
+    for amount in (10, 20):
+        own.hold([_DAY], amount)
+        own.share([_DAY], amount)
+    own.heard(_DAY, 0, 50)
+    assert _judge(own, 50) is Room.FITS
+    assert _judge(own, 51) is Room.BUSY
+
+
+def test_judging_goes_on_as_before_where_other_days_are_forgotten() -> None:
+    own = LocalBudget()
+    assert _judge(own, 50, share=0.5) is Room.FITS
+    own.hold([_DAY], 10)
+    own.share([_DAY], 10)
+    own.settle([_DAY], 10, 10, is_shared=False)
+    own.forget_all_but({_DAY[1]})
+    assert _judge(own, 40, share=0.5) is Room.FITS
+    assert _judge(own, 41, share=0.5) is Room.SHARE_SPENT
+    assert _judge(own, 91, share=0.5) is Room.SPENT
+    own.heard(_DAY, 0, 50)
+    assert _judge(own, 60) is Room.FITS
+    assert _judge(own, 61) is Room.SHARE_SPENT
+
+
+def test_day_that_was_forgotten_is_judged_anew() -> None:
+    own = LocalBudget()
+    assert _judge(own, 100, floor=60) is Room.SPENT
+    own.hold([_DAY], 10)
+    own.settle([_DAY], 10, 10, is_shared=False)
+    own.forget_all_but({_OTHER_DAY[1]})
+    assert _judge(own, 100) is Room.FITS
+    assert _judge(own, 101) is Room.SPENT
 
 
 @given(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -33,6 +34,12 @@ def test_refusal_names_whose_limit_it_is_and_the_remedy(
     assert error.code is ErrorCode.LLM_COST_LIMIT_EXCEEDED
     for word in (*words, period, "10 USD"):
         assert word in error.message
+
+
+def test_long_names_are_cut() -> None:
+    error = over_budget(_limit(Scope("s" * 101), "2026-11"), WhenOver.REFUSE)
+    assert f"organization {'s' * 100!r}" in error.message
+    assert f"model {'m' * 100!r}" in unpriced(replace(TARGET, model="m" * 101)).message
 
 
 def test_another_target_may_be_tried_where_that_is_wanted_or_a_price_is_missing() -> None:

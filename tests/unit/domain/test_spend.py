@@ -16,6 +16,7 @@ from llm_worker.domain.spend import (
     NOBODY,
     Entry,
     Scope,
+    begins_after,
     entry_of,
     is_cell,
     month_of,
@@ -125,6 +126,22 @@ def test_day_is_that_of_the_events_own_time_in_utc(at: str, day: str) -> None:
 def test_month_of_a_day_is_its_beginning() -> None:
     assert (month_of("2026-12-31"), month_of("2027-01-01")) == ("2026-12", "2027-01")
     assert month_of("2026-12") == "2026-12"
+
+
+@pytest.mark.parametrize(
+    ("period", "begins"),
+    [
+        ("2026-11-22", False),
+        ("2026-11-23", False),
+        ("2026-11-24", True),
+        ("2026-10", False),
+        ("2026-11", False),
+        ("2026-12", True),
+        ("2027-01", True),
+    ],
+)
+def test_period_begins_after_a_day_or_after_that_days_month(period: str, *, begins: bool) -> None:
+    assert begins_after(period, "2026-11-23") is begins
 
 
 def test_cell_is_a_part_of_everything_its_provider_and_its_organisation() -> None:

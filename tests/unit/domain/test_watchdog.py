@@ -45,7 +45,7 @@ def test_worker_that_merely_waits_is_left_alone(progress: Progress) -> None:
     [
         (replace(_WELL, oldest_overdue_s=61), "61 s past its deadline"),
         (replace(_WELL, uncommitted_age_s=61), "uncommitted for 61 s"),
-        (replace(_WELL, pullable=9, since_pull_s=301), "none was pulled for 301 s"),
+        (replace(_WELL, pullable=1, since_pull_s=301), "none was pulled for 301 s"),
     ],
 )
 def test_watchdog_says_why_a_stuck_worker_is_to_be_ended(progress: Progress, words: str) -> None:

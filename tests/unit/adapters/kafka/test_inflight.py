@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 from llm_worker.adapters.kafka.inflight import WINDOW_BYTES, Drain, InFlight
 from llm_worker.application.slots import Grant, RunningSlots
@@ -89,9 +91,12 @@ async def test_record_is_handed_on_as_it_came(bench: _Bench) -> None:
         7, partition=3, key=b"k", value=None, headers=[("a", b"1"), ("a", b"2"), ("n", None)]
     )
     in_flight = bench.in_flight()
+    assert in_flight.last_pull_s == 5, "or a new process would look as if it had never pulled"
     _take(in_flight, message, lane=Lane.BULK)
-    await bench.end(7)
+    ending = Replayed(request=request_of())
+    await bench.end(7, ending)
     [delivery] = bench.deliveries
+    assert bench.telemetry.endings == [(delivery, ending)]
     assert (delivery.lane, delivery.topic, delivery.partition) == ("bulk", "requests", 3)
     assert (delivery.key, delivery.value, delivery.received_s) == (b"k", None, 5)
     assert delivery.headers == (("a", b"1"), ("a", b"2"), ("n", None))
@@ -165,7 +170,10 @@ async def test_finished_deliveries_behind_a_slow_head_go_on_filling_the_window(
 
 async def test_few_large_requests_fill_the_window_too(bench: _Bench) -> None:
     in_flight = bench.in_flight()
-    _take(in_flight, message_of(0, value=b"x" * WINDOW_BYTES))
+    half = b"x" * (WINDOW_BYTES // 2)
+    _take(in_flight, message_of(0, value=half))
+    assert in_flight.has_room(Lane.NORMAL)
+    _take(in_flight, message_of(1, value=half))
     assert not in_flight.has_room(Lane.NORMAL)
     await bench.end(0)
     assert in_flight.has_room(Lane.NORMAL)
@@ -191,6 +199,31 @@ async def test_drain_has_a_deadline_even_if_a_call_hangs_for_ever(bench: _Bench)
         await in_flight.drain(0.01, is_last=True)
     assert bench.running[5].cancelled()
     assert bench.acked == []
+
+
+class _Stubborn(_Bench):
+    @override
+    async def handle(self, delivery: Delivery) -> Ending:
+        running: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.running[delivery.offset] = running
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(running)
+        return running.result()
+
+
+def test_call_that_does_not_heed_its_cancellation_does_not_hold_up_the_shutdown() -> None:
+    async def drain() -> None:
+        bench = _Stubborn()
+        in_flight = bench.in_flight()
+        _take(in_flight, message_of(5))
+        await _settled()
+        await in_flight.drain(60, is_last=True)
+        assert not bench.running[5].done()
+        await bench.end(5)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(drain())
 
 
 async def test_drain_tells_how_long_it_took_and_what_still_ran(bench: _Bench) -> None:

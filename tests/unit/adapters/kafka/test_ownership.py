@@ -36,7 +36,7 @@ async def _undecided(waiting: asyncio.Future[bool]) -> bool:
 
 async def test_delivery_of_this_generation_is_ours_while_heartbeats_are_accepted() -> None:
     clock = ManualClock()
-    clock.advance(44)
+    clock.advance(44.9)
     assert await _ownership(_App(), clock).holds(1)
 
 
@@ -49,10 +49,10 @@ async def test_frozen_and_thawed_worker_waits_for_the_coordinator_before_it_goes
     None
 ):
     app, clock = _App(), ManualClock()
-    clock.advance(46)
+    clock.advance(45)
     waiting = asyncio.ensure_future(_ownership(app, clock).holds(1))
     assert await _undecided(waiting)
-    app.consumer.last_heartbeat_s = 46
+    app.consumer.last_heartbeat_s = 45
     assert await waiting
 
 
