@@ -109,15 +109,16 @@ async def collect(kafka: str, group: str, out: Path, idle_s: float | None, every
     kinds: list[type[Usage]] = [LLMCostTrackingV1, LLMRequestCompletedV1]
     async with EventReader(kafka, kinds, group=group) as events:
         while True:
-            with (out / "spool.jsonl").open("ab", buffering=0) as spool:
+            with (out / "spool.jsonl").open("ab") as spool:
                 for _ in range(every):
                     try:
                         async with asyncio.timeout(idle_s):
                             event = await anext(events)
                     except TimeoutError:
                         return
-                    # The system has it then, should we die; against its own death: os.fsync.
                     spool.write(json.dumps(row_of(event)).encode() + b"\n")
+                    # The system has it then, should we die; against its own death: os.fsync.
+                    spool.flush()
             settle(out)
 
 

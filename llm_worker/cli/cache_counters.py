@@ -5,11 +5,11 @@ from __future__ import annotations
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import URLError
-from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from llm_worker.adapters.telemetry import catalog, gauges
+from llm_worker.dev.leashed import ask_directly
 from llm_worker.domain.cached import CacheTier
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_counters(host: str, port: int) -> Counters | str:
     host = _EVERY_ADDRESS.get(host, host)
     at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        with urlopen(f"http://{at}/metrics", timeout=_PATIENCE_S) as answer:
+        with ask_directly(f"http://{at}/metrics", timeout=_PATIENCE_S) as answer:
             return parse_counters(answer.read().decode())
     except (URLError, HTTPException, OSError):
         return f"no worker answers at {at}, so what it counted is not known"

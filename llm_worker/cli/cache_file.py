@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import IO, TYPE_CHECKING
 
+import orjson
 from pydantic import ValidationError
 
 from llm_worker.application.warming import Unfit, recalled, sought_by
@@ -47,9 +48,9 @@ async def read_file(source: IO[bytes], routes: Routes, shelf: Shelf) -> None:
 def verdict_in(content: bytes, routes: Routes) -> Found | str:
     """Give a line's fingerprint and verdict, or why there is none, without a word of its texts."""
     try:
-        pair = _Pair.model_validate_json(content)
+        pair = _Pair.from_json(content)
         prompt = build_prompt(pair.request)
-    except ValidationError as error:
+    except (ValidationError, orjson.JSONDecodeError) as error:
         return first_fault(error)
     except ContentTooLongError as error:
         return error.message

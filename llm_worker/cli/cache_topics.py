@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import orjson
 from pydantic import ValidationError
 
 from llm_worker import bootstrap
@@ -91,8 +92,8 @@ class AskedBefore:
     def answered_by(self, value: bytes | None) -> tuple[str, CachedVerdict] | Unfit:
         """Give the verdict that a result's event bought, with its request's fingerprint."""
         try:
-            result = _Result.model_validate_json(value or b"").data
-        except ValidationError:
+            result = _Result.from_json(value or b"").data
+        except (ValidationError, orjson.JSONDecodeError):
             return Unfit.NO_RESULT
         if result.cached:
             return Unfit.CACHED

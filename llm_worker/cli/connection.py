@@ -12,8 +12,8 @@ from llm_worker.client.reading import follow
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
-    from llm_worker.client.reading import TopicRecord
     from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.domain.delivery import PlacedRecord
 
 
 def connect() -> tuple[ComparisonClient, TopicCatalog]:
@@ -25,7 +25,7 @@ def connect() -> tuple[ComparisonClient, TopicCatalog]:
     return ComparisonClient(options, topics, source_service="llm-worker-cli"), topics
 
 
-def follow_topics(topics: Collection[str], *, from_start: bool) -> AsyncGenerator[TopicRecord]:
+def follow_topics(topics: Collection[str], *, from_start: bool) -> AsyncGenerator[PlacedRecord]:
     """Follow topics by their names on the broker."""
     settings = bootstrap.load_settings()
     silence_kafka_logs()

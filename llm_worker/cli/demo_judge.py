@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 
     from llm_worker.contracts.request import LLMComparisonRequestV1
 
-# What an inherited environment may say otherwise comes under its other names, too.
-_ALWAYS = {
-    "LLM_WORKER_KAFKA__SECURITY_PROTOCOL": "PLAINTEXT",
-    "LLM_WORKER_MAX_IN_FLIGHT": "8",
-    "LLM_WORKER_CACHE__REDIS_URL": "",
-    "REDIS_URL": "",
-}
+_ALWAYS = {"LLM_WORKER_MAX_IN_FLIGHT": "8"}
 _MOCK = {
     "LLM_WORKER_USE_MOCK_LLM": "true",
     "LLM_WORKER_PROVIDERS__MOCK__LATENCY_MS": "200",

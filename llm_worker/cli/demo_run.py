@@ -66,7 +66,7 @@ def run_demo(demo: Demo) -> None:
             Path(directory),
             catalog=load_topics(),
             environment=judge.environment,
-            # A key must come this way: what is given as settings, other users can read.
+            # A key comes this way.
             inherit_environment=not judge.is_mock,
             report=err.print,
         )

@@ -104,13 +104,9 @@ def _run_stack(settings: Settings, *, kafka_port: int, web_port: int, with_fakes
             LocalStack(
                 directory,
                 catalog=bootstrap.catalog(settings),
-                # Under its other name too, or an inherited REDIS_URL would contradict.
-                environment={
-                    "LLM_WORKER_CACHE__REDIS_URL": cache.url,
-                    "REDIS_URL": cache.url,
-                    **(fakes.environment if fakes else _judges(settings)),
-                },
+                environment=fakes.environment if fakes else _judges(settings),
                 inherit_environment=True,
+                cache_url=cache.url,
                 kafka_port=kafka_port,
                 web_port=web_port,
                 with_accountant=True,

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 from uuid import UUID, uuid5
 
 import click
+import orjson
 from pydantic import ValidationError
 
 from llm_worker.cli.wording import first_fault
@@ -68,11 +69,11 @@ def read_lines(source: IO[bytes], *, max_bytes: int) -> Iterator[RequestLine]:
 
 def _parse(number: int, content: bytes) -> RequestLine:
     try:
-        request = LLMComparisonRequestV1.model_validate_json(content)
+        request = LLMComparisonRequestV1.from_json(content)
         return RequestLine(
             number=number, event_id=event_id_of(number, content.decode()), request=request
         )
-    except ValidationError as error:
+    except (ValidationError, orjson.JSONDecodeError) as error:
         said = first_fault(error)
     raise click.UsageError(
         f"line {number}: {said}. Each line is one LLMComparisonRequestV1 object; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ from llm_worker.contracts.vocabulary import TopicName
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from llm_worker.client.reading import TopicRecord
+    from llm_worker.domain.delivery import PlacedRecord
 
 # Listed, so that no event can bring essay or prompt text onto a screen.
 _SHOWN = (
@@ -67,18 +68,19 @@ def as_published(value: bytes | None) -> str:
     return orjson.dumps(document).decode()
 
 
-def in_words(topic: str, record: TopicRecord) -> str:
+def in_words(topic: str, record: PlacedRecord) -> str:
     """Say in one line what happened, without a word of an essay or a prompt."""
     who = "no key" if record.key is None else record.key.decode(errors="replace")
     if topic == TopicName.DEAD_LETTER:
         said: Iterable[str] = (
-            f"{name.removeprefix('dlq.')}={header.decode(errors='replace')}"
+            f"{name.removeprefix('dlq.')}={(header or b'').decode(errors='replace')}"
             for name, header in record.headers
             if name.startswith("dlq.")
         )
     else:
         said = _facts(record.value)
-    return printable(f"{record.written_at:%H:%M:%S.%f}Z {topic} {who} {' '.join(said)}".rstrip())
+    at = datetime.fromtimestamp(record.at_ms / 1000, UTC)
+    return printable(f"{at:%H:%M:%S.%f}Z {topic} {who} {' '.join(said)}".rstrip())
 
 
 def _facts(value: bytes | None) -> Iterator[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import orjson
+
 from llm_worker.contracts.faults import faults_in_words
 
 if TYPE_CHECKING:
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
     from llm_worker.contracts.result import LLMComparisonResultV1
 
 
-def first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError | orjson.JSONDecodeError) -> str:
     """Name the first field at fault of a line, and what is wrong with it; never its value."""
+    if isinstance(error, orjson.JSONDecodeError):
+        # The decoder's own message quotes nothing of the document but a position.
+        return f"the line: Invalid JSON: {error.msg}"
     return faults_in_words(error, whole="the line", at_most=1)
 
 

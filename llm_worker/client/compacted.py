@@ -6,8 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.client.errors import translated
-from llm_worker.client.history import placed
-from llm_worker.client.reading import next_records, reader
+from llm_worker.client.reading import next_records, placed, reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,11 +58,14 @@ class CompactedTopic:
             UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done, now.
         """
         async with reader(self._kafka, [self._topic], from_start=True) as consumer:
+            # While the broker holds an answer back, it answers nothing else that we ask.
+            consumer.pause(*consumer.assignment())
             with translated(self._kafka):
                 starts = await consumer.beginning_offsets(consumer.assignment())
                 ends = await consumer.end_offsets(consumer.assignment())
             for at, start in starts.items():
                 consumer.seek(at, max(start, self._next.get((at.topic, at.partition), start)))
+            consumer.resume(*consumer.assignment())
             while True:
                 with translated(self._kafka):
                     if not self.is_read and await _has_reached(consumer, ends):

@@ -168,7 +168,9 @@ class ComparisonClient(Judge):
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
-            consumer = await opening.enter_async_context(reader(self._kafka, self._reply_topics))
+            consumer = await opening.enter_async_context(
+                reader(self._kafka, self._reply_topics, in_bulk=True)
+            )
             await require_topics(consumer, self._request_topics)
             await opening.enter_async_context(self._sender)
             # Owned by this client, which cancels it on leaving.
@@ -247,7 +249,7 @@ class ComparisonClient(Judge):
         try:
             with translated(self._kafka):
                 held.result()
-        except ClientError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits is to have it, whatever it is
             inbox.put_nowait(error)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
@@ -280,7 +282,7 @@ async def _take(
             f"no result within {silence_s:g} s, {len(waiting)} outstanding: "
             "check that a worker runs and is ready"
         ) from None
-    if isinstance(answer, ClientError):
+    if isinstance(answer, Exception):
         raise answer.with_traceback(None)  # others raise it too, and it would keep their frames
     del waiting[answer.request_id]
     if journal is not None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import TopicPartition
 
-from llm_worker.client.errors import translated
-from llm_worker.client.reading import next_records, reader
-from llm_worker.domain.delivery import PlacedRecord
+from llm_worker.client.errors import UnreachableError, translated
+from llm_worker.client.reading import next_records, placed, reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
 
-    from aiokafka import AIOKafkaConsumer, ConsumerRecord
+    from aiokafka import AIOKafkaConsumer
+
+    from llm_worker.domain.delivery import PlacedRecord
 
     Place = tuple[str, int]
     """A topic and a partition."""
 
-_PATIENCE_MS = 500
+_PATIENCE_S: Final = 30.0
+"""Seconds in which some partition gives something, or it is an outage."""
 
 
 async def read_to_end(
@@ -37,7 +41,7 @@ async def read_to_end(
     Raises:
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
     """
-    async with reader(kafka, topics, from_start=True) as consumer:
+    async with reader(kafka, topics, from_start=True, in_bulk=True) as consumer:
         with translated(kafka):
             ends = await consumer.end_offsets(consumer.assignment())
             if since_ms is not None:
@@ -55,7 +59,7 @@ async def read_last(
     Raises:
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
     """
-    async with reader(kafka, [topic], from_start=True) as consumer:
+    async with reader(kafka, [topic], from_start=True, in_bulk=True) as consumer:
         with translated(kafka):
             starts = await consumer.beginning_offsets(consumer.assignment())
             ends = await consumer.end_offsets(consumer.assignment())
@@ -76,10 +80,10 @@ async def read_before(
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
     """
     partition = TopicPartition(*place)
-    async with reader(kafka, [place[0]], from_start=True) as consumer:
+    async with reader(kafka, [place[0]], from_start=True, in_bulk=True) as consumer:
         with translated(kafka):
             consumer.assign([partition])
-            at_ms = await _time_near(consumer, partition, offset)
+            at_ms = await _time_near(consumer, partition, offset, kafka)
             if at_ms is None:
                 return
             await _seek_to_time(consumer, at_ms - back_ms, {partition: offset})
@@ -95,7 +99,7 @@ async def read_at(
     Raises:
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
     """
-    async with reader(kafka, [topic], from_start=True) as consumer:
+    async with reader(kafka, [topic], from_start=True, in_bulk=True) as consumer:
         with translated(kafka):
             partitions = {at.partition for at in consumer.assignment()}
             offsets: dict[TopicPartition, set[int]] = {}
@@ -119,19 +123,29 @@ async def read_at(
 async def _until(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], kafka: Mapping[str, Any]
 ) -> AsyncGenerator[PlacedRecord]:
+    loop = asyncio.get_running_loop()
+    before, moved_s = dict[TopicPartition, int](), loop.time()
     while True:
         # Positions, not records: a partition may end in offsets that hold none.
         with translated(kafka):
-            left = [at for at, end in ends.items() if await consumer.position(at) < end]
+            positions = {at: await consumer.position(at) for at in ends}
+        left = [at for at, end in ends.items() if positions[at] < end]
         if not left:
             return
+        if positions != before:
+            before, moved_s = positions, loop.time()
+        elif loop.time() - moved_s >= _PATIENCE_S:
+            raise UnreachableError(
+                f"{left[0].topic}, partition {left[0].partition}: nothing can be read within "
+                f"{_PATIENCE_S:.0f} s: check that its leader is up"
+            )
         for record in await next_records(consumer, kafka):
             if record.offset < ends[TopicPartition(record.topic, record.partition)]:
                 yield placed(record)
 
 
 async def _time_near(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int
+    consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, kafka: Mapping[str, Any]
 ) -> int | None:
     """Give the time of the record at an offset, or before it; None where there is none."""
     start = (await consumer.beginning_offsets([partition]))[partition]
@@ -139,10 +153,9 @@ async def _time_near(
     for first in (offset, offset - 1):
         if start <= first < end:
             consumer.seek(partition, first)
-            while await consumer.position(partition) < end:
-                batches = await consumer.getmany(timeout_ms=_PATIENCE_MS, max_records=1)
-                for records in batches.values():
-                    return int(records[0].timestamp)
+            async with aclosing(_until(consumer, {partition: end}, kafka)) as records:
+                async for record in records:
+                    return record.at_ms
     return None
 
 
@@ -163,16 +176,3 @@ async def _seek_to_offsets(
         at = TopicPartition(*place)
         if at in ends:
             consumer.seek(at, min(max(offset, starts[at]), ends[at]))
-
-
-def placed(record: ConsumerRecord) -> PlacedRecord:
-    """Give a record of aiokafka as one of ours."""
-    return PlacedRecord(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        at_ms=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=tuple(record.headers),
-    )

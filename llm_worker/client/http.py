@@ -228,8 +228,7 @@ def _refusals(where: str, said: str) -> dict[int, ClientError]:
 
 def _verdict(response: httpx.Response) -> ComparisonAnswer:
     try:
-        # Not model_validate_json: it reads fewer levels than the worker writes.
-        return ComparisonAnswer.model_validate(orjson.loads(response.content))
+        return ComparisonAnswer.from_json(response.content)
     except (ValidationError, orjson.JSONDecodeError):
         raise UnreadableResultError(
             "an answer cannot be read: use a client as new as the worker, and check base_url"
@@ -257,5 +256,5 @@ def _failure_of(state: RetryCallState) -> _TryAgainError:
 
 
 def _pause_s(state: RetryCallState) -> float:
-    wait_s = _failure_of(state).wait_s
-    return _BACKOFF(state) if wait_s is None else wait_s
+    # Never the told wait alone: it may be 0, and others are told the same.
+    return (_failure_of(state).wait_s or 0) + _BACKOFF(state)

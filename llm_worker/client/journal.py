@@ -32,8 +32,7 @@ class JournalError(ClientError):
 class Journal:
     """Keeps results as they come, and finds them again after a crash.
 
-    A file of `llm-worker submit --out` is one too. A line that a crash has cut off is dropped.
-    One program at a time.
+    A line that a crash has cut off is dropped. One program at a time.
 
     Entering raises `JournalError` if another line is no result, or the file cannot be written.
     """
@@ -52,7 +51,7 @@ class Journal:
             return None
         with self._path.open("rb") as file:
             file.seek(offset)
-            return _read(file.readline())
+            return LLMComparisonResultV1.from_json(file.readline())
 
     def keep(self, result: LLMComparisonResultV1) -> None:
         """Write a result down; the operating system has it on return.
@@ -93,7 +92,7 @@ class Journal:
         offset = 0
         for number, line in enumerate(file, start=1):
             try:
-                result = _read(line)
+                result = LLMComparisonResultV1.from_json(line)
             except (ValidationError, orjson.JSONDecodeError):
                 if not line.endswith(b"\n") and _is_cut_off(line):
                     file.truncate(offset)
@@ -106,11 +105,6 @@ class Journal:
             if not line.endswith(b"\n"):
                 file.seek(offset)
                 file.write(b"\n")
-
-
-def _read(line: bytes) -> LLMComparisonResultV1:
-    # Not model_validate_json: it reads fewer levels than the worker writes.
-    return LLMComparisonResultV1.model_validate(orjson.loads(line))
 
 
 def _is_cut_off(line: bytes) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llm_worker.client.submission import Submission
     from llm_worker.contracts.result import LLMComparisonResultV1
 
-Inbox: TypeAlias = "asyncio.Queue[LLMComparisonResultV1 | ClientError]"
+Inbox: TypeAlias = "asyncio.Queue[LLMComparisonResultV1 | Exception]"
 """Where one caller's results arrive, or what keeps them from arriving."""
 
 

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from llm_worker.client.errors import UnreachableError, translated
 
@@ -51,7 +51,7 @@ async def _stop(producer: AIOKafkaProducer) -> None:
     """Stop in bounded time; what the broker does not take meanwhile fails, and is never sent."""
     is_stopped = False
     try:
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await producer.stop()
                 is_stopped = True

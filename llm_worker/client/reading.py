@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from llm_worker.client.errors import MissingTopicError, translated
+from llm_worker.domain.delivery import PlacedRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_MS = 1000
 # Else the broker answers for each single record, and asking is most of what we do.
-_FETCH_BYTES = 65_536
-_FETCH_WAIT_MS = 20
+_IN_BULK: Final = MappingProxyType({"fetch_min_bytes": 65_536, "fetch_max_wait_ms": 20})
 
 
 def connection_to(kafka: str | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -27,20 +26,9 @@ def connection_to(kafka: str | Mapping[str, Any]) -> Mapping[str, Any]:
     return {"bootstrap_servers": kafka} if isinstance(kafka, str) else kafka
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicRecord:
-    """A record as it lies on its topic; `written_at` is the record's own timestamp."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    written_at: datetime
-
-
 async def follow(
     kafka: Mapping[str, Any], topics: Collection[str], *, from_start: bool
-) -> AsyncGenerator[TopicRecord]:
+) -> AsyncGenerator[PlacedRecord]:
     """Give the records of topics as they come, for ever: in order within each partition.
 
     Raises:
@@ -49,22 +37,21 @@ async def follow(
     async with reader(kafka, topics, from_start=from_start) as consumer:
         while True:
             for record in await next_records(consumer, kafka):
-                yield TopicRecord(
-                    topic=record.topic,
-                    key=record.key,
-                    value=record.value,
-                    headers=tuple(record.headers),
-                    written_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-                )
+                yield placed(record)
 
 
 @asynccontextmanager
 async def reader(
-    kafka: Mapping[str, Any], topics: Collection[str], *, from_start: bool = False
+    kafka: Mapping[str, Any],
+    topics: Collection[str],
+    *,
+    from_start: bool = False,
+    in_bulk: bool = False,
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer of all partitions that gets what is written from now on, or everything.
 
-    "Now" is fixed on entry. Partitions that are added to a topic later are not read.
+    "Now" is fixed on entry. Partitions that are added to a topic later are not read. `in_bulk` is
+    for who reads very many records: it asks 50 times a second where there are none.
 
     Raises:
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
@@ -74,8 +61,7 @@ async def reader(
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_min_bytes=_FETCH_BYTES,
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        **(_IN_BULK if in_bulk else {}),
     )
     try:
         with translated(kafka):
@@ -93,6 +79,19 @@ async def next_records(
     with translated(kafka):
         batches = await consumer.getmany(timeout_ms=_PATIENCE_MS)
     return [record for records in batches.values() for record in records]
+
+
+def placed(record: ConsumerRecord) -> PlacedRecord:
+    """Give a record of aiokafka as one of ours."""
+    return PlacedRecord(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )
 
 
 async def require_topics(consumer: AIOKafkaConsumer, topics: Collection[str]) -> None:

@@ -48,6 +48,30 @@ class _Sending:
     delivery: asyncio.Future[Any] | None = None
     """By the producer that had it last."""
 
+    entering: asyncio.Timeout | None = None
+    """While a producer has not taken it yet."""
+
+    async def enter(self, producer: AIOKafkaProducer) -> asyncio.Future[Any]:
+        """Give it to a producer. Raises KafkaError, and TimeoutError after `leave`."""
+        record = self.record
+        # Left alone, what waits for metadata would wait for ever once the producer is closed.
+        async with asyncio.timeout(None) as entering:
+            self.entering = entering
+            try:
+                delivery: asyncio.Future[Any] = await producer.send(
+                    record.topic, value=record.value, key=record.key, headers=record.headers
+                )
+            finally:
+                if self.entering is entering:
+                    self.entering = None
+        return delivery
+
+    def leave(self) -> None:
+        """Wait no longer for the producer to take it."""
+        if self.entering is not None:
+            self.entering.reschedule(asyncio.get_running_loop().time())
+            self.entering = None
+
 
 class Sender:
     """Sends through a producer that it replaces when that one fails.
@@ -114,13 +138,12 @@ class Sender:
         self._producer = await self._closing.enter_async_context(self._open_producer())
 
     async def _hand_over(self, sending: _Sending) -> None:
-        record = sending.record
         # Without a producer a new one is being opened, which gets all that is undecided.
         while not sending.held.done() and (producer := self._producer) is not None:
             try:
-                sending.delivery = await producer.send(
-                    record.topic, value=record.value, key=record.key, headers=record.headers
-                )
+                sending.delivery = await sending.enter(producer)
+            except TimeoutError:
+                return  # it is decided, or the next producer gets it with all that is undecided
             except KafkaError as error:
                 if producer is self._producer:
                     self._fail(sending, error)
@@ -147,6 +170,8 @@ class Sender:
             self._must_mend.set()
 
     def _give_up(self, sending: _Sending) -> None:
+        if sending.held.done():  # just now: who cancels this call is told after it
+            return
         sending.held.set_exception(
             UnreachableError(
                 f"Kafka has not taken a request within {GIVE_UP_S:.0f} s: check its brokers"
@@ -156,6 +181,7 @@ class Sender:
 
     def _forget(self, sending: _Sending, giving_up: asyncio.TimerHandle) -> None:
         giving_up.cancel()
+        sending.leave()
         self._undecided.discard(sending)
 
     async def _mend(self) -> None:
@@ -163,6 +189,8 @@ class Sender:
             await self._must_mend.wait()
             await asyncio.sleep(_PAUSE_S)  # a new producer would meet the same at once
             self._producer = None
+            for sending in self._undecided:
+                sending.leave()
             await self._closing.aclose()
             try:
                 await self._open()

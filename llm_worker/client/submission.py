@@ -116,8 +116,7 @@ def read_result(value: bytes | None) -> LLMComparisonResultV1:
         UnreadableResultError: It is not one.
     """
     try:
-        # Not model_validate_json: it reads fewer levels than the worker writes.
-        return _ResultEnvelope.model_validate(orjson.loads(value or b"")).data
+        return _ResultEnvelope.from_json(value or b"").data
     except orjson.JSONDecodeError:
         faults = "not JSON"
     except ValidationError as error:

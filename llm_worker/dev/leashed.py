@@ -9,19 +9,24 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import IO
 
 _LEASH = Path(__file__).with_name("leash.py")
 _LOG_LINES_IN_ERROR = 15
 _POLL_S = 0.05
+_ANSWER_TIMEOUT_S = 2.0
 # Below the range from which systems take the ports of outgoing connections: a client that keeps
 # knocking at a killed server's port could otherwise be given that very port and keep it.
 _SERVER_PORTS = range(10_240, 32_768)
+
+ask_directly: Final = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+"""Asks a server of this machine, past the proxy that the environment may name."""
 
 
 class EmbeddedServerError(RuntimeError):
@@ -33,9 +38,16 @@ class LeashedProcess:
 
     It has its own session, so Ctrl-C in the terminal reaches only this process, which then
     stops it when it wants. If this process dies, by whatever means, the command is killed.
+
+    Args:
+        command: The program and its arguments, which other users can read.
+        log: Where its output is appended; its folder is the working directory.
+        environment: All that it finds there; what this process has if not given.
     """
 
-    def __init__(self, command: Sequence[str], *, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._log = log
         self._log_start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
@@ -47,6 +59,7 @@ class LeashedProcess:
                 bufsize=0,
                 start_new_session=True,
                 cwd=log.parent,
+                env=environment,
             )
 
     def wait_until_logged(self, text: str, *, timeout_s: float) -> None:
@@ -56,13 +69,15 @@ class LeashedProcess:
             EmbeddedServerError: The process ended first, or the time is up; with its last log
                 lines. The process is left as it is.
         """
-        deadline = time.monotonic() + timeout_s
-        while text not in self._logged():
-            if self._leash.poll() is not None:
-                raise self._error("ended")
-            if time.monotonic() > deadline:
-                raise self._error(f"did not log {text!r} within {timeout_s:.0f} s")
-            time.sleep(_POLL_S)
+        self._wait_until(lambda: text in self._logged(), f"log {text!r}", timeout_s)
+
+    def wait_until_answers(self, url: str, *, timeout_s: float) -> None:
+        """Wait until an HTTP request succeeds.
+
+        Raises:
+            EmbeddedServerError: As for `wait_until_logged`.
+        """
+        self._wait_until(lambda: _answers(url), f"answer at {url}", timeout_s)
 
     def wait(self, *, timeout_s: float) -> None:
         """Wait until the process has ended well.
@@ -101,6 +116,15 @@ class LeashedProcess:
         """Kill the process if it still runs; it is gone on return."""
         self._stdin.close()
         self._leash.wait()
+
+    def _wait_until(self, is_so: Callable[[], bool], what: str, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not is_so():
+            if self._leash.poll() is not None:
+                raise self._error("ended")
+            if time.monotonic() > deadline:
+                raise self._error(f"did not {what} within {timeout_s:.0f} s")
+            time.sleep(_POLL_S)
 
     @property
     def _stdin(self) -> IO[bytes]:
@@ -141,6 +165,14 @@ def require_free(port: int) -> None:
         raise EmbeddedServerError(
             f"port {port} of 127.0.0.1 is in use: choose another, or stop who listens there"
         )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with ask_directly(url, timeout=_ANSWER_TIMEOUT_S):
+            return True
+    except OSError:  # urllib's own errors are of this kind
+        return False
 
 
 def _is_free(port: int) -> bool:

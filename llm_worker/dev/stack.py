@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-import time
-import urllib.error
-import urllib.request
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from llm_worker.adapters.kafka.topics import create_topics
+from llm_worker.contracts.variables import under_every_name
 from llm_worker.dev.kafka import EmbeddedKafka
-from llm_worker.dev.leashed import EmbeddedServerError, LeashedProcess, free_ports, require_free
+from llm_worker.dev.leashed import LeashedProcess, free_ports, require_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
     from llm_worker.contracts.topics import TopicCatalog
 
 _READY_TIMEOUT_S = 90.0
-_PROBE_TIMEOUT_S = 2.0
-_POLL_S = 0.1
 _DRAIN_TIMEOUT_S = 10.0
-_LOG_LINES_IN_ERROR = 15
 
 
 class LocalStack:
@@ -40,8 +36,9 @@ class LocalStack:
     Args:
         directory: The caller's, for records and logs; created if need be, never removed.
         catalog: The topics to create, as the worker will name them too.
-        environment: Settings of the worker. Not for secrets: other users can read them.
-        inherit_environment: Whether the worker also sees the environment of this process.
+        environment: Settings of our processes, beside those of broker, cache and ports.
+        inherit_environment: Whether they also see the environment of this process.
+        cache_url: A Redis; without one they have no shared cache.
         kafka_port: A free one if not given.
         web_port: Of the worker's health pages; a free one if not given.
         with_accountant: Whether spend is added up too.
@@ -55,6 +52,7 @@ class LocalStack:
         catalog: TopicCatalog,
         environment: Mapping[str, str],
         inherit_environment: bool,
+        cache_url: str = "",
         kafka_port: int | None = None,
         web_port: int | None = None,
         with_accountant: bool = False,
@@ -64,6 +62,7 @@ class LocalStack:
         self._catalog = catalog
         self._environment = environment
         self._inherit_environment = inherit_environment
+        self._cache_url = cache_url
         self._web_port = web_port or free_ports(1)[0]
         self._accountant_port = free_ports(1)[0] if with_accountant else None
         self._report = report
@@ -104,14 +103,13 @@ class LocalStack:
             asyncio.run(create_topics(self.kafka_options, self._catalog, replication_factor=1))
             self._report("starting the worker")
             require_free(self._web_port)
-            worker = LeashedProcess(self._command("worker"), log=self.worker_log)
-            starting.callback(worker.stop, timeout_s=_DRAIN_TIMEOUT_S)
-            if self._accountant_port is not None:
-                accountant = LeashedProcess(
-                    self._command("accountant"), log=self._directory / "accountant.log"
+            worker = self._start("worker", starting)
+            accountant = self._start("accountant", starting) if self._accountant_port else None
+            worker.wait_until_answers(f"{self.web_url}/readyz", timeout_s=_READY_TIMEOUT_S)
+            if accountant is not None:
+                accountant.wait_until_answers(
+                    f"{self.accountant_url}/readyz", timeout_s=_READY_TIMEOUT_S
                 )
-                starting.callback(accountant.stop, timeout_s=_DRAIN_TIMEOUT_S)
-            self._wait_until_ready(worker)
             self._running = starting.pop_all()
         return self
 
@@ -123,42 +121,25 @@ class LocalStack:
     ) -> None:
         self._running.close()
 
-    def _command(self, name: str) -> list[str]:
+    def _start(self, name: str, running: ExitStack) -> LeashedProcess:
+        process = LeashedProcess(
+            [sys.executable, "-m", "llm_worker", name],
+            log=self._directory / f"{name}.log",
+            environment=self._whole_environment(),
+        )
+        running.callback(process.stop, timeout_s=_DRAIN_TIMEOUT_S)
+        return process
+
+    def _whole_environment(self) -> dict[str, str]:
         settings = {
-            "LLM_WORKER_KAFKA__TOPIC_PREFIX": self._catalog.prefix,
             "LLM_WORKER_WEB__HOST": "127.0.0.1",
             "LLM_WORKER_WEB__PORT": str(self._web_port),
             "LLM_WORKER_WEB__ACCOUNTANT_PORT": str(self._accountant_port or 0),
+            "LLM_WORKER_CACHE__REDIS_URL": self._cache_url,
             **self._environment,
+            "LLM_WORKER_KAFKA__TOPIC_PREFIX": self._catalog.prefix,
             "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            # Given under its other name in an inherited environment, it would contradict.
-            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "LLM_WORKER_KAFKA__SECURITY_PROTOCOL": "PLAINTEXT",
         }
-        clean = [] if self._inherit_environment else ["-i"]
-        assignments = [f"{name}={value}" for name, value in settings.items()]
-        return ["/usr/bin/env", *clean, *assignments, sys.executable, "-m", "llm_worker", name]
-
-    def _wait_until_ready(self, worker: LeashedProcess) -> None:
-        deadline_s = time.monotonic() + _READY_TIMEOUT_S
-        while not _answers(f"{self.web_url}/readyz"):
-            if not worker.is_running:
-                raise EmbeddedServerError(f"the worker ended; {self._end_of_log()}")
-            if time.monotonic() > deadline_s:
-                raise EmbeddedServerError(
-                    f"the worker was not ready within {_READY_TIMEOUT_S:.0f} s; "
-                    f"{self._end_of_log()}"
-                )
-            time.sleep(_POLL_S)
-
-    def _end_of_log(self) -> str:
-        lines = self.worker_log.read_text("utf-8", errors="replace").splitlines()
-        shown = "\n  ".join(lines[-_LOG_LINES_IN_ERROR:])
-        return f"the end of its log, {self.worker_log}:\n  {shown}"
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT_S):  # noqa: S310 - ours, http
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
+        inherited = os.environ if self._inherit_environment else {}  # noqa: TID251 - handed on
+        return {**inherited, **under_every_name(settings)}

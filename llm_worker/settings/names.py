@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from llm_worker.contracts.variables import ALSO_READ_FROM
 from llm_worker.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -23,20 +24,6 @@ CONFIG = "LLM_WORKER_CONFIG"
 
 RUNTIME = "Runtime: "
 """Begins the description of a setting that can be changed while the processes run."""
-
-_ALSO_READ_FROM = {
-    "LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS": ("KAFKA_BOOTSTRAP_SERVERS",),
-    "LLM_WORKER_CACHE__REDIS_URL": ("REDIS_URL",),
-    "LLM_WORKER_CACHE__LOCAL_SIZE_MB": ("LOCAL_CACHE_SIZE_MB",),
-    "LLM_WORKER_CACHE__LOCAL_TTL_S": ("LOCAL_CACHE_TTL_SECONDS",),
-    "LLM_WORKER_CACHE__LOCAL_MAX_ENTRIES": ("LOCAL_CACHE_MAX_ENTRIES",),
-    "LLM_WORKER_USE_MOCK_LLM": ("USE_MOCK_LLM",),
-    "LLM_WORKER_PROVIDERS__ANTHROPIC__API_KEY": ("ANTHROPIC_API_KEY",),
-    "LLM_WORKER_PROVIDERS__OPENAI__API_KEY": ("OPENAI_API_KEY",),
-    "LLM_WORKER_PROVIDERS__GOOGLE__API_KEY": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    "LLM_WORKER_PROVIDERS__OPENROUTER__API_KEY": ("OPENROUTER_API_KEY",),
-    "LLM_WORKER_ADMIN_API_KEY": ("LLM_ADMIN_API_KEY",),
-}
 
 # Kubernetes puts these into every pod beside a Service whose name begins with llm-worker.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_.+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_.+)?$")
@@ -90,5 +77,5 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Variable]:
             yield from _walk(field.annotation, here)
         else:
             name = variable_name(here)
-            aliases = _ALSO_READ_FROM.get(name, ())
+            aliases = ALSO_READ_FROM.get(name, ())
             yield Variable(name=name, aliases=aliases, key=".".join(here), field=field)

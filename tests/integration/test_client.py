@@ -18,7 +18,7 @@ from llm_worker.client.errors import (
     UnreachableError,
 )
 from llm_worker.client.publishing import writer
-from llm_worker.client.reading import follow
+from llm_worker.client.reading import follow, reader
 from llm_worker.client.submission import Submission
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from llm_worker.client.reading import TopicRecord
     from llm_worker.contracts.topics import TopicCatalog
+    from llm_worker.domain.delivery import PlacedRecord
 
 REQUEST = LLMComparisonRequestV1(user_prompt="which?", essay_a="one", essay_b="two")
 
@@ -43,13 +43,13 @@ class Judge:
     def __init__(self, producer: AIOKafkaProducer, topics: TopicCatalog) -> None:
         self._producer = producer
         self._reply_topic = topics.on_broker(TopicName.COMPARISON_RESULT)
-        self.requests: asyncio.Queue[TopicRecord] = asyncio.Queue()
+        self.requests: asyncio.Queue[PlacedRecord] = asyncio.Queue()
 
-    async def next_requests(self, count: int) -> list[TopicRecord]:
+    async def next_requests(self, count: int) -> list[PlacedRecord]:
         async with asyncio.timeout(60):
             return [await self.requests.get() for _ in range(count)]
 
-    async def answer(self, record: TopicRecord) -> None:
+    async def answer(self, record: PlacedRecord) -> None:
         envelope = EventEnvelope[LLMComparisonRequestV1].model_validate_json(record.value or b"")
         value = result_record(
             Submission(
@@ -245,6 +245,16 @@ async def test_broker_that_is_not_there_is_named() -> None:
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1"):
         async with ComparisonClient(nobody, load_topics()):
             pass
+
+
+async def test_broker_holds_back_its_answer_to_who_follows_an_idle_topic(
+    kafka: EmbeddedKafka, topics: TopicCatalog
+) -> None:
+    topic = topics.on_broker(TopicName.COMPARISON_RESULT)
+
+    async with reader(connection(kafka), [topic]) as consumer:
+        fetcher = consumer._fetcher
+        assert (fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms) == (1, 500)
 
 
 async def test_follow_begins_now_or_at_the_start(

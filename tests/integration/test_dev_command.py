@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from typing import IO
 
 _STOP_TIMEOUT_S = 60
+# An own installation, which the one on this machine is none of.
+_ELSEWHERE = {
+    "LLM_WORKER_KAFKA__SECURITY_PROTOCOL": "SSL",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "http_proxy": "http://127.0.0.1:1",
+    "no_proxy": "",
+}
 
 
 @pytest.fixture
@@ -36,6 +44,7 @@ def dev(tmp_path: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[str
     with subprocess.Popen(  # noqa: S603 - our own command
         [*command, *options],
         cwd=tmp_path,
+        env={**os.environ, **_ELSEWHERE},  # noqa: TID251 - handed on
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

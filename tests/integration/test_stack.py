@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import psutil
@@ -22,7 +23,29 @@ def test_worker_that_does_not_start_is_an_error_with_the_end_of_its_log(tmp_path
         inherit_environment=False,
     )
 
-    with pytest.raises(EmbeddedServerError, match=r"(?s)the worker ended.*LLM_WORKER_NONSENSE"):
+    with pytest.raises(EmbeddedServerError, match=r"(?s)worker ended.*LLM_WORKER_NONSENSE"):
         stack.__enter__()
+
+    assert set(psutil.Process().children(recursive=True)) == before
+
+
+def test_accountant_that_does_not_start_is_an_error_with_the_end_of_its_log(
+    tmp_path: Path,
+) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        stack = LocalStack(
+            tmp_path,
+            catalog=load_topics(),
+            environment={
+                "LLM_WORKER_USE_MOCK_LLM": "true",
+                "LLM_WORKER_WEB__ACCOUNTANT_PORT": str(taken.getsockname()[1]),
+            },
+            inherit_environment=False,
+            with_accountant=True,
+        )
+
+        with pytest.raises(EmbeddedServerError, match=r"(?s)accountant ended.*PORT"):
+            stack.__enter__()
 
     assert set(psutil.Process().children(recursive=True)) == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Self
 
-from llm_worker.contracts.vocabulary import ProviderName
+from llm_worker.contracts.variables import under_every_name
 from llm_worker.dev.fake_providers.self_hosted import SELF_HOSTED_MODEL
 from llm_worker.dev.fake_providers.server import BASES, HOST
 from llm_worker.dev.leashed import LeashedProcess, free_ports, require_free
@@ -20,12 +20,6 @@ STARTED = "steered at"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _PREFIX = "LLM_WORKER_PROVIDERS__"
-_KEYS_ALSO_READ = {
-    ProviderName.ANTHROPIC: ("ANTHROPIC_API_KEY",),
-    ProviderName.OPENAI: ("OPENAI_API_KEY",),
-    ProviderName.GOOGLE: ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    ProviderName.OPENROUTER: ("OPENROUTER_API_KEY",),
-}
 
 
 class FakeProviders:
@@ -58,9 +52,8 @@ class FakeProviders:
         settings = {f"{_PREFIX}SELF_HOSTED__DEFAULT_MODEL": SELF_HOSTED_MODEL}
         for name, base in BASES.items():
             settings[f"{_PREFIX}{name.upper()}__BASE_URL"] = self.url + base
-            for key in (f"{_PREFIX}{name.upper()}__API_KEY", *_KEYS_ALSO_READ.get(name, ())):
-                settings[key] = f"fake-{name}-key"
-        return settings
+            settings[f"{_PREFIX}{name.upper()}__API_KEY"] = f"fake-{name}-key"
+        return under_every_name(settings)
 
     def __enter__(self) -> Self:
         require_free(self._port)

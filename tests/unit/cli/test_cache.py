@@ -8,6 +8,7 @@ import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import orjson
 import pytest
@@ -24,6 +25,8 @@ from llm_worker.cli.cache import fits
 from llm_worker.cli.cache_counters import counted_by_tier, parse_counters, read_counters
 from llm_worker.cli.cache_file import verdict_in
 from llm_worker.cli.cache_stock import Stock
+from llm_worker.cli.cache_topics import AskedBefore
+from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.cached import CacheTier
 from llm_worker.domain.results import completed_result
@@ -221,6 +224,17 @@ def test_worker_is_asked_at_its_web_address(port: int, monkeypatch: pytest.Monke
     assert not isinstance(read_counters("127.0.0.1", port), str)
 
 
+def test_worker_is_asked_past_the_proxy_that_the_user_has(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Page, "body", _counted())
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert not isinstance(read_counters("127.0.0.1", port), str)
+
+
 def test_other_server_at_that_address_is_no_worker(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +289,33 @@ def test_line_that_cannot_be_used_says_why_without_its_texts(line: bytes, why: s
     assert isinstance(found, str)
     assert found.startswith(why)
     assert "dogs" not in found
+
+
+def _deep_metadata() -> dict[str, object]:
+    metadata: dict[str, object] = {}
+    for _ in range(230):
+        metadata = {"a": metadata}
+    return metadata
+
+
+def test_line_is_read_as_deep_as_a_worker_writes_it() -> None:
+    assert not isinstance(verdict_in(_line(request_metadata=_deep_metadata()), _routes()), str)
+
+
+def test_event_is_read_as_deep_as_a_worker_writes_it() -> None:
+    event = orjson.loads(_line(request_metadata=_deep_metadata()))["result"]
+    envelope = {
+        "event_id": str(UUID(int=1)),
+        "event_type": "comparison_result",
+        "event_timestamp": NOW.isoformat(),
+        "source_service": "worker",
+        "correlation_id": str(UUID(int=2)),
+        "data": event,
+    }
+    asked = AskedBefore(load_topics(), _routes())
+
+    assert asked.answered_by(orjson.dumps(envelope)) is Unfit.NO_REQUEST
+    assert asked.answered_by(b"dogs") is Unfit.NO_RESULT
 
 
 def test_prompt_that_no_worker_takes_is_said() -> None:

@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 
 from llm_worker.cli.tail import as_published, in_words
-from llm_worker.client.reading import TopicRecord
+from llm_worker.domain.delivery import PlacedRecord
 
 GOLDEN = Path(__file__).parents[2] / "schemas" / "golden"
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NOON_MS = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp() * 1000)
 
 
 def a_record(
-    value: bytes | None, key: bytes | None = b"k", headers: tuple[tuple[str, bytes], ...] = ()
-) -> TopicRecord:
-    return TopicRecord(topic="t", key=key, value=value, headers=headers, written_at=NOON)
+    value: bytes | None,
+    key: bytes | None = b"k",
+    headers: tuple[tuple[str, bytes | None], ...] = (),
+) -> PlacedRecord:
+    return PlacedRecord(
+        topic="t", partition=0, offset=0, at_ms=NOON_MS, key=key, value=value, headers=headers
+    )
 
 
 def an_event(**data: object) -> bytes:
@@ -68,6 +72,12 @@ def test_dead_letter_says_why_and_shows_nothing_of_the_record() -> None:
     )
 
     assert in_words("dead_letter", record).endswith("dead_letter k reason=no JSON offset=7")
+
+
+def test_dead_letter_with_a_header_that_has_no_value_is_shown() -> None:
+    record = a_record(None, headers=(("dlq.reason", b"no JSON"), ("dlq.offset", None)))
+
+    assert in_words("dead_letter", record).endswith("dead_letter k reason=no JSON offset=")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.result import LLMComparisonResultV1
 from tests.support.results import result_record
 
-Inbox = asyncio.Queue[LLMComparisonResultV1 | ClientError]
+Inbox = asyncio.Queue[LLMComparisonResultV1 | Exception]
 SHARED = UUID("00000000-0000-4000-8000-0000000000ff")
 
 

@@ -4,6 +4,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from llm_worker.dev.leashed import EmbeddedServerError, LeashedProcess, free_ports, require_free
@@ -54,6 +55,46 @@ def test_readiness_of_an_earlier_run_does_not_count(run: StartCode) -> None:
 
     with pytest.raises(EmbeddedServerError):
         run("print('other')").wait_until_logged("ready", timeout_s=30)
+
+
+def test_server_is_asked_past_the_proxy_that_the_user_has(
+    run: StartCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    (port,) = free_ports(1)
+
+    process = run(
+        "from http.server import HTTPServer, SimpleHTTPRequestHandler as Pages; "
+        f"HTTPServer(('127.0.0.1', {port}), Pages).serve_forever()"
+    )
+
+    process.wait_until_answers(f"http://127.0.0.1:{port}/", timeout_s=30)
+
+
+def test_server_that_ends_before_it_answers_is_an_error(run: StartCode) -> None:
+    (port,) = free_ports(1)
+
+    with pytest.raises(EmbeddedServerError, match=r"(?s)example ended.*no such setting"):
+        run("exit('no such setting')").wait_until_answers(f"http://127.0.0.1:{port}/", timeout_s=30)
+
+
+def test_environment_reaches_the_command_and_no_command_line(tmp_path: Path) -> None:
+    before = set(psutil.Process().children(recursive=True))
+    process = LeashedProcess(
+        [sys.executable, "-c", "import os; print(os.environ['KEY'], 'HOME' in os.environ); "
+         + _READY_AND_WAITING],
+        log=tmp_path / "example.log",
+        environment={"KEY": "hunter2"},
+    )  # fmt: skip
+    try:
+        process.wait_until_logged("hunter2 False\nready", timeout_s=30)
+        started = set(psutil.Process().children(recursive=True)) - before
+        assert len(started) == 2
+        assert not any("hunter2" in word for each in started for word in each.cmdline())
+    finally:
+        process.kill()
 
 
 def test_failed_command_is_an_error(run: StartCode) -> None:
