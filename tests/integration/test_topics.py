@@ -87,10 +87,10 @@ async def test_denied_rights_are_told(tmp_path: Path, catalog: TopicCatalog) -> 
         states = await _states_once_hidden(options, catalog, TopicName.CONTROL)
 
     result = states[TopicName.COMPARISON_RESULT]
-    assert result.rights == {Right.DESCRIBE}
+    assert result.rights == frozenset({Right.DESCRIBE})
     assert result.differences == ()
     assert result.unchecked
-    assert states[TopicName.DEAD_LETTER].rights == {Right.WRITE, Right.DESCRIBE}
+    assert states[TopicName.DEAD_LETTER].rights == frozenset({Right.WRITE, Right.DESCRIBE})
     [difference] = states[TopicName.CONTROL].differences
     assert difference.startswith("describe is denied")
     others = states.keys() - {result.name, TopicName.DEAD_LETTER, TopicName.CONTROL}

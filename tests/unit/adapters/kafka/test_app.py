@@ -102,12 +102,13 @@ async def test_start_does_not_sleep_for_tables_that_there_are_not(
         raise AssertionError(f"sleeps for {seconds} s")
 
     consumer_of(app)
-    monkeypatch.setattr(app.tables, "sleep", sleep)
+    tables: Any = app.tables
+    monkeypatch.setattr(tables, "sleep", sleep)
     try:
-        await app.tables.on_start()
-        await app.tables.wait_until_tables_registered()
+        await tables.on_start()
+        await tables.wait_until_tables_registered()
     finally:
-        await app.tables.recovery.stop()
+        await tables.recovery.stop()
 
 
 async def test_consumer_is_the_safe_one(app: DeliveryApp) -> None:
