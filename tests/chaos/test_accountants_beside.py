@@ -36,18 +36,18 @@ async def test_killed_accountants_hold_up_nobody_and_add_up_all_that_was_spent(
     ) as scenario:
         worker = await scenario.start_worker()
         at_least = sized(small=300, full=10_000)
-        async with (
-            aclosing(HttpLoad(lambda: [worker.url])) as http,
-            scenario.load.running(rate_per_s=50, at_least=at_least, organization_id="school"),
-            http.running(rate_per_s=2),
-        ):
-            for turn in range(sized(small=2, full=20)):
-                accountant = scenario.launch_accountant()
-                # Every other one while it still reads what was before it.
-                if turn % 2 == 0:
-                    await accountant.until_ready()
-                await scenario.until_answered(more=50)
-                accountant.kill()
+        async with aclosing(HttpLoad(lambda: [worker.url])) as http:
+            async with (
+                scenario.load.running(rate_per_s=50, at_least=at_least, organization_id="school"),
+                http.running(rate_per_s=2),
+            ):
+                for turn in range(sized(small=2, full=20)):
+                    accountant = scenario.launch_accountant()
+                    # Every other one while it still reads what was before it.
+                    if turn % 2 == 0:
+                        await accountant.until_ready()
+                    await scenario.until_answered(more=50)
+                    accountant.kill()
             await http.until_answered(timeout_s=60)
         await scenario.launch_accountant().until_ready()
         evidence = await scenario.settled(timeout_s=60, beside=http.sent)

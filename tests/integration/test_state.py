@@ -32,7 +32,7 @@ async def installation(kafka: EmbeddedKafka, tmp_path: Path) -> Installation:
         settings={
             "LLM_WORKER_PROVIDERS__OPENAI__ENABLED": "false",
             "LLM_WORKER_PROVIDERS__OPENAI__API_KEY": _PLANTED,
-            "LLM_WORKER_PROVIDERS__OPENAI__BASE_URL": f"https://me:{_PLANTED}@127.0.0.1:1/v1",
+            "LLM_WORKER_PROVIDERS__GOOGLE__BASE_URL": f"https://me:{_PLANTED}@127.0.0.1:1/v1",
             "LLM_WORKER_BUDGET__DAILY_USD": "12.50",
         },
     ).create()
@@ -105,7 +105,7 @@ async def test_state_tells_of_verdicts_failures_and_duplicates_and_of_no_text(
     assert all(other["remedy"] for other in others)
     settings = {setting["name"]: setting["value"] for setting in state["settings"]}
     assert settings["providers.openai.api_key"] == "set"
-    assert settings["providers.openai.base_url"] == "https://***@127.0.0.1:1/v1"
+    assert settings["providers.google.base_url"] == "https://***@127.0.0.1:1/v1"
     assert state["budget"]["today"]["limit_usd"] == "12.50"
     assert (state["health"]["status"], state["health"]["ready"]) == ("healthy", True)
 
