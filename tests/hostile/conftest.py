@@ -32,15 +32,15 @@ def found(show: Callable[[str, str], None]) -> Callable[[str], None]:
     return partial(show, f"hostile input, HOSTILE_SEED={_SEED}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     installation = Installation(kafka.bootstrap_servers, tmp_path_factory.mktemp("hostile"))
     return asyncio.run(installation.create())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worker(installation: Installation) -> Iterator[WorkerProcess]:
-    """One worker that outlives all that is sent to it."""
+    """One worker for a module, which outlives all that is sent to it."""
     worker = installation.launch(
         LLM_ADMIN_API_KEY=f"{KEY}-admin", LLM_WORKER_REQUEST_DEADLINE_S="30"
     )
