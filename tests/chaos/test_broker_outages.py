@@ -79,16 +79,11 @@ async def test_cluster_that_loses_each_node_in_turn_is_survived(
 ) -> None:
     async with _on_cluster(new_scenario, kafka_cluster, "nodes-killed") as scenario:
         worker = await scenario.start_worker()
-        topics = list(scenario.catalog.names_on_broker())
         async with scenario.load.running(rate_per_s=30, at_least=sized(small=300, full=10_000)):
             for node in [0, 1, 2] * sized(small=1, full=3):
                 await scenario.until_answered(more=30)
                 await asyncio.to_thread(kafka_cluster.kill, node)
-                # On every partition: it works again although the node is still down.
-                sent = await scenario.load.send_many(sized(small=50, full=500))
-                await scenario.watch.until_answered(sent, timeout_s=60)
-                await asyncio.to_thread(kafka_cluster.restart, node)
-                await until_in_sync(kafka_cluster, topics)
+                await _goes_on_without(kafka_cluster, node, scenario)
         report = await scenario.concluded()
         assert worker.is_running
     report.require(bought_twice=0)
@@ -104,10 +99,7 @@ async def test_cluster_goes_on_beside_a_node_whose_disk_is_full(
             await scenario.until_answered(more=30)
             fill_disk(kafka_cluster, 1)
             await until(lambda: not kafka_cluster.is_running(1), timeout_s=60, what="it gives up")
-            sent = await scenario.load.send_many(sized(small=50, full=500))
-            await scenario.watch.until_answered(sent, timeout_s=60)
-            await asyncio.to_thread(kafka_cluster.restart, 1)
-            await until_in_sync(kafka_cluster, list(scenario.catalog.names_on_broker()))
+            await _goes_on_without(kafka_cluster, 1, scenario)
         report = await scenario.concluded()
         assert worker.is_running
     report.require(bought_twice=0)
@@ -168,6 +160,14 @@ def _on_cluster(
     return new_scenario(
         name, bootstrap_servers=cluster.bootstrap_servers, replication_factor=3, **_CALLS
     )
+
+
+async def _goes_on_without(cluster: EmbeddedKafka, node: int, scenario: Scenario) -> None:
+    """On every partition it works again although the node is still down; then the node is back."""
+    sent = await scenario.load.send_many(sized(small=50, full=500))
+    await scenario.watch.until_answered(sent, timeout_s=60)
+    await asyncio.to_thread(cluster.restart, node)
+    await until_in_sync(cluster, list(scenario.catalog.names_on_broker()))
 
 
 def _assert_calm(worker: WorkerProcess) -> None:

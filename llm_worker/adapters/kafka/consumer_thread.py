@@ -109,23 +109,25 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _unread(self, firsts: Mapping[TP, int]) -> None:
         consumer = self._ensure_consumer()
-        subscription = consumer._subscription.subscription  # noqa: SLF001 - no public face
-        assignment = subscription and subscription.assignment
         for tp, first in firsts.items():
-            place = TopicPartition(tp.topic, tp.partition)
-            state = assignment and assignment.state_value(place)
-            if state and state.has_valid_position and state.position > first:
-                consumer.seek(place, first)
+            position, _ = self._reach(tp)
+            if position is not None and position > first:
+                consumer.seek(TopicPartition(tp.topic, tp.partition), first)
 
     def has_fetched_all(self, tp: TP) -> bool:
         """Say whether all up to the partition's end is fetched; markers of transactions count."""
+        position, end = self._reach(tp)
+        return position is not None and position >= end
+
+    def _reach(self, tp: TP) -> tuple[int | None, int]:
+        """Give how far a partition is fetched, None where that is unknown, and its end."""
         subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - no public face
-        # Another thread's: at a rebalance any of it may be gone by now.
+        # Perhaps another thread's: at a rebalance any of it may be gone by now.
         assignment = subscription and subscription.assignment
         state = assignment and assignment.state_value(TopicPartition(tp.topic, tp.partition))
         if not state or not state.has_valid_position:
-            return False
-        return bool(state.position >= (state.highwater or 0))
+            return None, 0
+        return state.position, state.highwater or 0
 
     @property
     def member_id(self) -> str:
