@@ -97,6 +97,14 @@ class Scenario:
         """Wait until so many more calls were made; for a load that goes on."""
         await self.until_called(total=len(self.watch.calls()) + more)
 
+    async def until_called_by(self, worker: WorkerProcess, *, timeout_s: float = 60) -> None:
+        """Wait until this worker has made a call; for a load that goes on."""
+        await until(
+            lambda: any(call.pid == worker.pid for call in self.watch.calls()),
+            timeout_s=timeout_s,
+            what=f"worker {worker.pid} makes a call",
+        )
+
     async def until_answered(self, *, more: int, timeout_s: float = 60) -> None:
         """Wait until so many more requests are answered."""
         wanted = len(self.watch.answered) + more

@@ -41,6 +41,7 @@ async def test_scaling_and_rolling_restart_buy_nothing_twice(
 
         async def join() -> WorkerProcess:
             worker = await scenario.start_worker()
+            await scenario.until_called_by(worker)
             await scenario.until_called_again(more=20)
             return worker
 
