@@ -19,7 +19,7 @@ from benchmarks.loops.job import Answer, Call, Job
 from benchmarks.subject import running
 from benchmarks.yardstick import Yardstick, yardstick_in
 from llm_worker.adapters.kafka.topics import create_topics
-from llm_worker.bootstrap.runtime_changes import WINDOW_PER_SLOT
+from llm_worker.bootstrap.worker.changes import WINDOW_PER_SLOT
 from llm_worker.contracts.topics import TopicCatalog, load_topics
 from llm_worker.contracts.vocabulary import Lane, TopicName
 from llm_worker.dev.leashed import free_ports

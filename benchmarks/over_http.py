@@ -13,8 +13,8 @@ from benchmarks.calls import prepared_call
 from benchmarks.loops.job import Answer, Call
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.providers.http_provider import HttpProvider
-from llm_worker.bootstrap.providers import build_provider
-from llm_worker.bootstrap.worker import load_worker_settings
+from llm_worker.bootstrap.providers.configured import build_provider
+from llm_worker.bootstrap.worker.app import load_worker_settings
 from llm_worker.contracts.vocabulary import ProviderName
 
 if TYPE_CHECKING:

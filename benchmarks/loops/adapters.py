@@ -9,8 +9,8 @@ from benchmarks.calls import LIMIT_S, attempt_at, prepared_call, request_of, tar
 from benchmarks.loops.solo import SoloJob
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.providers.http_provider import HttpProvider
-from llm_worker.bootstrap.providers import build_provider, usable_providers
-from llm_worker.bootstrap.worker import load_worker_settings
+from llm_worker.bootstrap.providers.configured import build_provider, usable_providers
+from llm_worker.bootstrap.worker.app import load_worker_settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

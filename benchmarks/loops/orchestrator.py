@@ -20,16 +20,16 @@ from llm_worker.application.purchases import Purchases
 from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
 from llm_worker.application.switchboard import Switchboard
-from llm_worker.bootstrap.breaker import new_breaker
-from llm_worker.bootstrap.providers import (
+from llm_worker.bootstrap.providers.breaker import new_breaker
+from llm_worker.bootstrap.providers.configured import (
     default_model,
     limits_of,
     models_of,
     own_settings,
     usable_providers,
 )
-from llm_worker.bootstrap.routing import routing_of
-from llm_worker.bootstrap.worker import load_worker_settings
+from llm_worker.bootstrap.providers.routing import routing_of
+from llm_worker.bootstrap.worker.app import load_worker_settings
 from llm_worker.contracts.vocabulary import Lane, Winner
 from llm_worker.domain.outcome import Completed
 from llm_worker.domain.strategies import Strategy

@@ -12,8 +12,8 @@ from benchmarks.loops.solo import SoloJob
 from benchmarks.loops.traced import let_profilers_in
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.providers.prices import PriceBook
-from llm_worker.bootstrap.providers import default_model, models_of, usable_providers
-from llm_worker.bootstrap.worker import load_worker_settings
+from llm_worker.bootstrap.providers.configured import default_model, models_of, usable_providers
+from llm_worker.bootstrap.worker.app import load_worker_settings
 from llm_worker.domain.verdict import Usage
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from aiokafka.consumer.fetcher import Fetcher  # noqa: E402
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance  # noqa: E402
 
 from llm_worker.bootstrap.process import run_app  # noqa: E402
-from llm_worker.bootstrap.worker import build_worker, load_worker_settings  # noqa: E402
+from llm_worker.bootstrap.worker.app import build_worker, load_worker_settings  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,8 +7,8 @@ from typing import Any
 from benchmarks.loops.traced import let_profilers_in
 from llm_worker.adapters.telemetry.events import WorkerTelemetry
 from llm_worker.adapters.telemetry.metrics import Metrics
-from llm_worker.bootstrap import worker_parts
-from llm_worker.bootstrap.worker import load_worker_settings, run_worker
+from llm_worker.bootstrap.worker import parts as worker_parts
+from llm_worker.bootstrap.worker.app import load_worker_settings, run_worker
 
 _PAGE = ("render", "total")
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from llm_worker.application.books import Books
+from llm_worker.application.books import open_books
 from llm_worker.contracts.vocabulary import TopicName
-from llm_worker.domain.alerts import alert_id, alerts_due
-from llm_worker.domain.analytics import Resumption, Windows
+from llm_worker.domain.alerts import alerts_due
 from llm_worker.domain.event import DeadLetter
 from llm_worker.domain.journal import Journal
-from llm_worker.domain.ledger import NEVER, Ledger
+from llm_worker.domain.ledger import NEVER
 from llm_worker.domain.spend import (
     SOURCES,
     AccountKey,
@@ -33,20 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
-    from llm_worker.application.books import SpendHistory, SpendReader, SpendTelemetry
+    from llm_worker.application.books import Books, SpendHistory, SpendReader, SpendTelemetry
     from llm_worker.application.ports import Clock, Ownership
     from llm_worker.application.publishing import Publishing
     from llm_worker.domain.budgets import Budgets
     from llm_worker.domain.delivery import PlacedRecord
     from llm_worker.domain.errors import InvalidDeliveryError
     from llm_worker.domain.event import Event
-    from llm_worker.domain.ledger import Account
+    from llm_worker.domain.ledger import Account, Ledger
     from llm_worker.domain.spend_view import SpendView
 
 JUDGE: Source = Source(TopicName.COST_TRACKING, 0)
 """Whoever owns this source partition judges thresholds, over all of them."""
-FIRST_WINDOWS_MS: Final = 3_600_000
-"""How far back the first start of all looks for usage analytics."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,20 +139,14 @@ class Accounting:
 
     async def _open(self, generation: int) -> Books:
         """Read what there is for a new generation, unless it is open."""
-        if self._books is not None and self._books.generation == generation:
-            return self._books
-        accounts, raised = await self.history.accounts(), await self.history.alerts()
-        for key, account in accounts.items():
-            raised |= {alert_id(key.scope, key.period, each) for each in account.alerts_raised}
-        resumption = await self.history.resumption() or Resumption(
-            from_ms=self._now_ms() - FIRST_WINDOWS_MS, next_offsets={}
-        )
-        books = Books(
-            generation=generation,
-            ledger=Ledger(accounts),
-            raised=raised,
-            resumption=resumption,
-            windows=Windows(length_ms=self.window_ms, from_ms=resumption.from_ms),
+        now, books = self.clock.now(), self._books
+        month = month_of(day_of(now))
+        if books is not None and books.generation == generation:
+            if books.month != month:
+                books.turn_to(month)
+            return books
+        books = await open_books(
+            self.history, generation=generation, now=now, window_ms=self.window_ms
         )
         self._books = books  # from here on `told` watches over its accounts
         try:
@@ -165,7 +156,8 @@ class Accounting:
         except BaseException:
             self._books = None
             raise
-        self.telemetry.opened(len(accounts), len(raised))
+        books.turn_to(month)
+        self.telemetry.opened(len(books.ledger), len(books.raised))
         return books
 
     async def _read_back(self, books: Books, source: Source, offset: int) -> None:
@@ -175,7 +167,7 @@ class Accounting:
         up again.
         """
         books.journals[source] = Journal(self.horizon_ms)
-        is_lost = offset > 0 and source.topic in SOURCES and not books.ledger.includes(source)
+        is_lost = offset > 0 and source.topic in SOURCES and not await books.includes(source)
         records = self.history.all_before if is_lost else self.history.before
         async for record in records(source, offset):
             event = self.reader.event(record)
@@ -183,7 +175,7 @@ class Accounting:
             if isinstance(event, Exception):
                 continue
             if is_lost:
-                books.post(source, record, event)
+                await books.post(source, record, event)
             else:
                 books.note(source, record, event)
         books.positions[source] = max(offset, books.positions.get(source, NEVER))
@@ -206,7 +198,7 @@ class Accounting:
             if isinstance(event, Exception):
                 self.telemetry.unreadable(record, event)
                 letters.append(self._letter(record, event))
-            elif not books.post(source, record, event):
+            elif not await books.post(source, record, event):
                 repeated += 1
         return letters, repeated
 

@@ -1,6 +1,7 @@
 """The composition root: the only place that names concrete classes and reads settings.
 
-This module is what every command needs and imports little; `bootstrap.worker` builds the worker.
+This module is what every command needs, and imports little. `worker.app` builds the worker,
+`accountant.app` the accountant.
 """
 
 from __future__ import annotations

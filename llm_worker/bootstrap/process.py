@@ -1,4 +1,4 @@
-"""Run a Faust app as this process, until a signal ends it."""
+"""Run a Faust app as this process, with a port of its own, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import structlog
 from prometheus_client import disable_created_metrics
 from typing_extensions import override
 
+from llm_worker.adapters.kafka.server import bind
 from llm_worker.adapters.telemetry.logging import setup_logging
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable
 
     from llm_worker.adapters.kafka.app import DeliveryApp
@@ -50,6 +52,17 @@ def run_app(settings: Settings, build: Callable[[Settings], DeliveryApp], *, dra
         process.execute_from_commandline()
     except SystemExit as end:
         return int(end.code or 0)
+
+
+def listen(settings: Settings, port: int, *, setting: str) -> socket.socket:
+    """Claim the port to answer at, and say which it is.
+
+    Raises:
+        PortTakenError: It cannot be had.
+    """
+    listener = bind(settings.web.host, port, setting=setting)
+    _log.info("listens", host=settings.web.host, port=listener.getsockname()[1])
+    return listener
 
 
 async def persistently(app: DeliveryApp, run: Callable[[], Awaitable[None]]) -> None:

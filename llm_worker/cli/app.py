@@ -35,21 +35,36 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 COMMANDS = {
     "accountant": ("llm_worker.cli.processes", "Add up costs; publish totals and alerts."),
     "asyncapi": ("llm_worker.cli.asyncapi", "Print the AsyncAPI document of topics and events."),
-    "cache": ("llm_worker.cli.cache", "Show what the cache holds; fill it; clear it."),
+    "cache": ("llm_worker.cli.cache.command", "Show what the cache holds; fill it; clear it."),
     "compare": ("llm_worker.cli.compare", "Compare two essays, through Kafka."),
     "completion": ("llm_worker.cli.completion", "Print the script that completes commands."),
     "config": ("llm_worker.cli.config", "Show what can be changed at run time; change it."),
-    "contract": ("llm_worker.cli.contract", "Hold records to the contract; print golden records."),
-    "dead-letters": ("llm_worker.cli.dead_letters", "Show what was set aside; send it again."),
-    "demo": ("llm_worker.cli.demo", "Rank twelve essays, or yours, on an embedded Kafka."),
+    "contract": (
+        "llm_worker.cli.contract.command",
+        "Hold records to the contract; print golden records.",
+    ),
+    "dead-letters": (
+        "llm_worker.cli.dead_letters.command",
+        "Show what was set aside; send it again.",
+    ),
+    "demo": ("llm_worker.cli.demo.command", "Rank twelve essays, or yours, on an embedded Kafka."),
     "dev": ("llm_worker.cli.processes", "Run broker, cache, worker and accountant here."),
-    "doctor": ("llm_worker.cli.doctor", "Check everything the worker needs; say what to do."),
-    "providers": ("llm_worker.cli.providers", "Show providers, models and prices; test one."),
+    "doctor": (
+        "llm_worker.cli.doctor.command",
+        "Check everything the worker needs; say what to do.",
+    ),
+    "providers": (
+        "llm_worker.cli.providers.command",
+        "Show providers, models and prices; test one.",
+    ),
     "schemas": ("llm_worker.cli.schemas", "Export the events' JSON Schemas, or check them."),
     "submit": ("llm_worker.cli.submit", "Send many requests from a file of JSON Lines."),
     "tail": ("llm_worker.cli.tail", "Follow events as they come."),
     "topics": ("llm_worker.cli.topics", "Compare topics.yaml with the cluster; create topics."),
-    "usage": ("llm_worker.cli.usage", "Show what was spent, and by whom; verify the totals."),
+    "usage": (
+        "llm_worker.cli.usage.command",
+        "Show what was spent, and by whom; verify the totals.",
+    ),
     "worker": ("llm_worker.cli.processes", "Consume requests, buy verdicts, publish results."),
 }
 """Each subcommand with the module that defines it under its name, and its line in the help."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llm_worker.contracts.asyncapi import asyncapi_text
+from llm_worker.contracts.documents.asyncapi import asyncapi_text
 
 if TYPE_CHECKING:
     from typing import IO

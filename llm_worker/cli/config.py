@@ -13,7 +13,7 @@ from rich.table import Table
 
 from llm_worker import bootstrap
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.bootstrap.runtime_settings import ControlledSettings, runtime_names
+from llm_worker.bootstrap.runtime.settings import ControlledSettings, runtime_names
 from llm_worker.cli.app import json_option, print_json
 from llm_worker.cli.control_topic import ControlTopic
 from llm_worker.cli.tables import print_table
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from llm_worker.bootstrap import Settings
-    from llm_worker.bootstrap.runtime_settings import SettingInForce
+    from llm_worker.bootstrap.runtime.settings import SettingInForce
 
 
 def _names(_ctx: click.Context, _argument: click.Parameter, begun: str) -> list[str]:

@@ -8,8 +8,8 @@ from rich.markup import escape
 
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.rendering import EventRenderer
-from llm_worker.bootstrap.retries import changed_backoff_faults
-from llm_worker.bootstrap.runtime_settings import ControlledSettings
+from llm_worker.bootstrap.providers.retries import changed_backoff_faults
+from llm_worker.bootstrap.runtime.settings import ControlledSettings
 from llm_worker.cli.app import err
 from llm_worker.cli.connection import silence_kafka_logs
 from llm_worker.cli.wording import printable

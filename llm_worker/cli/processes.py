@@ -38,7 +38,7 @@ def worker(*, web_port: int | None) -> None:
     SIGTERM drains: no new requests, running calls end within LLM_WORKER_DRAIN_S, and what is not
     answered by then comes again to another worker.
     """
-    from llm_worker.bootstrap import worker as built  # noqa: PLC0415 - dev does without Faust
+    from llm_worker.bootstrap.worker import app as built  # noqa: PLC0415 - dev does without Faust
 
     settings = built.load_worker_settings()
     if web_port is not None:
@@ -53,7 +53,7 @@ def accountant(*, web_port: int | None) -> None:
 
     One is enough, and a second one stands by. SIGTERM ends it once its batch is done.
     """
-    from llm_worker.bootstrap import accountant as built  # noqa: PLC0415 - dev does without Faust
+    from llm_worker.bootstrap.accountant import app as built  # noqa: PLC0415 - dev does without Faust
 
     settings = bootstrap.load_settings()
     if web_port is not None:
@@ -121,7 +121,7 @@ def _run_stack(settings: Settings, *, kafka_port: int, web_port: int, with_fakes
 
 def _judges(settings: Settings) -> dict[str, str]:
     """Let the mock judge where nobody else can."""
-    from llm_worker.bootstrap.providers import usable_providers  # noqa: PLC0415 - with prices
+    from llm_worker.bootstrap.providers.configured import usable_providers  # noqa: PLC0415 - with prices
 
     return {} if usable_providers(settings) else {"LLM_WORKER_PROVIDERS__MOCK__ENABLED": "true"}
 

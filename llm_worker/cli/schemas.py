@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from llm_worker.cli.app import FAILED, err
-from llm_worker.contracts import asyncapi
-from llm_worker.contracts import schemas as contracts
+from llm_worker.contracts.documents import asyncapi
+from llm_worker.contracts.documents import schemas as contracts
 from llm_worker.contracts.topics import shipped
 
 

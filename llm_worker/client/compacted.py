@@ -1,4 +1,4 @@
-"""A compacted topic, as every process reads it: from its start, and then for ever as it grows."""
+"""A compacted topic, as every process reads it: what it holds, and then for ever as it grows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.client.errors import translated
-from llm_worker.client.reading import next_records, placed, reader
+from llm_worker.client.reading import next_records, offsets_since, placed, reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,14 +26,22 @@ class CompactedTopic:
         kafka: How to reach Kafka, as every aiokafka client takes it.
         topic: Its name on the broker.
         take: Called with each record; its value is None when the key is taken away.
+        since_ms: Where to begin, in milliseconds since 1970: what was written last before that is
+            of no interest. None: at the start.
     """
 
     def __init__(
-        self, kafka: Mapping[str, Any], topic: str, take: Callable[[PlacedRecord], None]
+        self,
+        kafka: Mapping[str, Any],
+        topic: str,
+        take: Callable[[PlacedRecord], None],
+        *,
+        since_ms: int | None = None,
     ) -> None:
         self._kafka = kafka
         self._topic = topic
         self._take = take
+        self._since_ms = since_ms
         self._is_read = asyncio.Event()
         self._next: dict[tuple[str, int], int] = {}
 
@@ -63,6 +71,8 @@ class CompactedTopic:
             with translated(self._kafka):
                 starts = await consumer.beginning_offsets(consumer.assignment())
                 ends = await consumer.end_offsets(consumer.assignment())
+                if self._since_ms is not None:
+                    starts = await offsets_since(consumer, self._since_ms, ends)
             for at, start in starts.items():
                 consumer.seek(at, max(start, self._next.get((at.topic, at.partition), start)))
             consumer.resume(*consumer.assignment())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka import TopicPartition
 
 from llm_worker.client.errors import UnreachableError, translated
-from llm_worker.client.reading import next_records, placed, reader
+from llm_worker.client.reading import next_records, offsets_since, placed, reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Mapping
@@ -162,10 +162,8 @@ async def _time_near(
 async def _seek_to_time(
     consumer: AIOKafkaConsumer, since_ms: int, ends: Mapping[TopicPartition, int]
 ) -> None:
-    found = await consumer.offsets_for_times(dict.fromkeys(ends, since_ms))
-    for at, end in ends.items():
-        first = found.get(at)
-        consumer.seek(at, end if first is None else min(first.offset, end))
+    for at, offset in (await offsets_since(consumer, since_ms, ends)).items():
+        consumer.seek(at, offset)
 
 
 async def _seek_to_offsets(

@@ -94,6 +94,18 @@ def placed(record: ConsumerRecord) -> PlacedRecord:
     )
 
 
+async def offsets_since(
+    consumer: AIOKafkaConsumer, since_ms: int, ends: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Say from which offset on no record of a partition is left out that is as young as a time.
+
+    `since_ms` is in milliseconds since 1970. Without such a record, and at most, it is the end.
+    """
+    found = await consumer.offsets_for_times(dict.fromkeys(ends, since_ms))
+    first = {at: end if found.get(at) is None else found[at].offset for at, end in ends.items()}
+    return {at: min(offset, ends[at]) for at, offset in first.items()}
+
+
 async def require_topics(consumer: AIOKafkaConsumer, topics: Collection[str]) -> None:
     """Check that topics exist; asking for one that does not would take aiokafka 40 seconds.
 

@@ -14,12 +14,12 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from llm_worker.contracts.documents.examples import ORIGINAL
+from llm_worker.contracts.documents.fields import rows_of
+from llm_worker.contracts.documents.schemas import ENVELOPE, EVENTS, schema_of
 from llm_worker.contracts.envelope import EventEnvelope, WireModel
-from llm_worker.contracts.examples import ORIGINAL
 from llm_worker.contracts.faults import each_fault
-from llm_worker.contracts.fields import rows_of
 from llm_worker.contracts.headers import DeadLetterHeaders, EventHeaders
-from llm_worker.contracts.schemas import ENVELOPE, EVENTS, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

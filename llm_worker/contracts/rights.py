@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from llm_worker.contracts.flows import FLOWS, Party
+from llm_worker.contracts.documents.flows import FLOWS, Party
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, TopicName
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
 from llm_worker.contracts.vocabulary import AlertType
-from llm_worker.domain.spend import is_month
+from llm_worker.domain.spend import is_month, month_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
+    from decimal import Decimal
 
     from llm_worker.domain.budgets import Budgets, Limit
     from llm_worker.domain.spend import Scope
@@ -82,17 +82,19 @@ def _type_of(limit: Limit, share: Decimal) -> AlertType:
     return AlertType.MONTHLY_LIMIT if is_month(limit.period) else AlertType.DAILY_LIMIT
 
 
+def judged_months(day: str) -> set[str]:
+    """Name the months whose accounts are compared when a day is judged."""
+    return {month_of(each) for each in (day, *_days_before(day))}
+
+
 def _spike(scope: Scope, day: str, cost: Cost, factor: Decimal) -> Iterator[Alert]:
     """Compare a day with those of the week before on which anything was spent."""
     if not factor:
         return
-    today = date.fromisoformat(day)
-    days = min(_PAST_DAYS, (today - date.min).days)  # an event may name the calendar's first day
-    before = (today - timedelta(days=n) for n in range(1, days + 1))
-    past = [usd for each in before if (usd := cost(scope, each.isoformat()))]
+    past = [usd for each in _days_before(day) if (usd := cost(scope, each))]
     if len(past) < _PAST_DAYS_NEEDED:
         return
-    threshold, current = factor * sum(past, Decimal(0)) / len(past), cost(scope, day)
+    threshold, current = factor * sum(past) / len(past), cost(scope, day)
     if current >= threshold:
         yield Alert(
             alert_type=AlertType.RATE_SPIKE,
@@ -102,6 +104,12 @@ def _spike(scope: Scope, day: str, cost: Cost, factor: Decimal) -> Iterator[Aler
             threshold_usd=threshold,
             threshold=SPIKE,
         )
+
+
+def _days_before(day: str) -> Iterator[str]:
+    today = date.fromisoformat(day)
+    days = min(_PAST_DAYS, (today - date.min).days)  # an event may name the calendar's first day
+    return ((today - timedelta(days=n)).isoformat() for n in range(1, days + 1))
 
 
 def _text(part: str | None) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from llm_worker.domain.spend import AccountKey, month_of, rollups
+from llm_worker.domain.spend import AccountKey, month_before, month_of, rollups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -52,6 +52,22 @@ class Account:
             self.savings_usd += sign * entry.savings_usd
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentAccounts:
+    """The accounts that were published of late: all of the months from `since` on.
+
+    `as_of` is the present month, or an earlier one in which anything was published last.
+    """
+
+    as_of: str
+    accounts: Mapping[AccountKey, Account]
+
+    @property
+    def since(self) -> str:
+        """The month before: from it on no account is left out."""
+        return month_before(self.as_of)
+
+
 def total_of(accounts: Iterable[Account]) -> Account:
     """Add accounts up; where they end, and which alerts they had, is left out."""
     total = Account()
@@ -71,6 +87,10 @@ class Ledger:
         self._accounts = dict(accounts)
         self._changed: dict[AccountKey, Account] = {}
         self._found: dict[tuple[Scope, str, Source], tuple[_Held, ...]] = {}
+
+    def take(self, accounts: Mapping[AccountKey, Account]) -> None:
+        """Add accounts as they were published; those that are here already are newer."""
+        self._accounts = {**accounts, **self._accounts}
 
     def post(self, source: Source, placed: Placed, replaced: Iterable[Entry] = ()) -> bool:
         """Add an event to its accounts, and take back what it replaces.
@@ -117,6 +137,15 @@ class Ledger:
     def published(self) -> None:
         """Note that the accounts stand on the topic as they are."""
         self._changed = {}
+
+    def forget_before(self, month: str) -> None:
+        """Drop what lies before a month, but for what is to be published."""
+        self._accounts = {
+            key: account
+            for key, account in self._accounts.items()
+            if month_of(key.period) >= month or key in self._changed
+        }
+        self._found = {}
 
     def mark_changed(self, key: AccountKey) -> None:
         """Let an account be published again."""

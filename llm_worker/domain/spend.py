@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,7 +12,6 @@ from llm_worker.contracts.vocabulary import TopicName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from uuid import UUID
 
     from llm_worker.contracts.envelope import EventEnvelope
@@ -68,6 +68,11 @@ def month_of(day: str) -> str:
     return day[:7]
 
 
+def month_before(month: str) -> str:
+    """Name the month before a month."""
+    return month_of(day_of(_start_of(month) - timedelta(days=1)))
+
+
 def is_month(period: str) -> bool:
     """Tell a month from a day."""
     return period == month_of(period)
@@ -76,6 +81,20 @@ def is_month(period: str) -> bool:
 def begins_after(period: str, day: str) -> bool:
     """Say whether a day or month begins after a day, or after that day's month."""
     return period > day  # as text: a month comes before all its days, and after those of the last
+
+
+def recent_since(now: datetime, horizon_ms: int = 0) -> datetime:
+    """Say from when on records are read to know this month and the one before it.
+
+    A day and the horizon of ids sooner than that month begins: clocks differ, and of a period that
+    begins midway not all is known.
+    """
+    start = _start_of(month_before(month_of(day_of(now))))
+    return start - timedelta(days=1, milliseconds=horizon_ms)
+
+
+def _start_of(month: str) -> datetime:
+    return datetime.fromisoformat(f"{month}-01T00:00:00Z")
 
 
 class Source(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from llm_worker.domain.journal import Journal, Placed
@@ -23,16 +23,6 @@ class Drift:
     key: AccountKey
     published: Account
     recomputed: Account
-
-
-def recent_since(now: datetime, horizon_ms: int) -> datetime:
-    """Say from when on events are read to verify this month and the one before it.
-
-    Sooner than that month begins: what begins midway is not judged.
-    """
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    month_before = (month - timedelta(days=1)).replace(day=1)
-    return month_before - timedelta(days=1, milliseconds=horizon_ms)
 
 
 class Recomputation:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llm_worker.contracts.flows import FLOWS, Party
+from llm_worker.contracts.documents.flows import FLOWS, Party
 from llm_worker.contracts.rights import Operation, rights_of, rights_table
 
 _PAGE = Path(__file__).parents[2] / "docs" / "security.md"

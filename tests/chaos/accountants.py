@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend.reading import TopicHistory
 from llm_worker.client.history import read_to_end
 from llm_worker.contracts.vocabulary import TopicName
 from tests.chaos.watch import until
@@ -83,8 +83,8 @@ class CostLoad:
 
 
 def _event(draw: random.Random) -> dict[str, Any]:
-    # A quarter of them late: for yesterday's account, perhaps of the month before.
-    at = SystemClock().now() - timedelta(days=draw.choice((0, 0, 0, 1)))
+    # Many of them late: for yesterday's account, perhaps of the month before, or a forgotten one.
+    at = SystemClock().now() - timedelta(days=draw.choice((0, 0, 0, 1, 100)))
     data: dict[str, Any] = {
         "correlation_id": str(uuid4()),
         "provider": draw.choice(("anthropic", "openai", "google")),

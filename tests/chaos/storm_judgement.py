@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.application.verifying import verify
-from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend.reading import TopicHistory
 from tests.chaos.accountants import HORIZON_MS, alerts, expected, published, until_booked
 from tests.chaos.storm_bills import read_bills, unpaid_bills, wrong_answers
 from tests.chaos.storm_excuses import Troubles, excuse, told_absences

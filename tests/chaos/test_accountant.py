@@ -9,7 +9,7 @@ import pytest
 
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.application.verifying import verify
-from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend.reading import TopicHistory
 from llm_worker.contracts.vocabulary import TopicName
 from tests.chaos.accountants import (
     HORIZON_MS,

@@ -9,7 +9,7 @@ import pytest
 
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.application.verifying import verify
-from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend.reading import TopicHistory
 from tests.chaos.accountants import HORIZON_MS, alerts, expected, published, until_booked
 from tests.chaos.harness import FULL, sized
 from tests.chaos.storm_bills import wrong_answers

@@ -17,7 +17,10 @@ from typing_extensions import override
 
 from llm_worker.adapters.providers.http_provider import HttpProvider
 from llm_worker.adapters.providers.mock import MockProvider, _note_call
-from llm_worker.bootstrap import accountant, load_settings, providers, worker
+from llm_worker.bootstrap import load_settings
+from llm_worker.bootstrap.accountant import app as accountant
+from llm_worker.bootstrap.providers import configured as providers
+from llm_worker.bootstrap.worker import app as worker
 
 if TYPE_CHECKING:
     from llm_worker.domain.outcome import Attempt

@@ -14,7 +14,7 @@ import pytest
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.providers.catalog import FlatPrices
 from llm_worker.adapters.providers.mock import MockBehaviour, MockProvider
-from llm_worker.bootstrap.providers import build_provider
+from llm_worker.bootstrap.providers.configured import build_provider
 from llm_worker.contracts.vocabulary import ErrorCode, FailureType, ProviderName, Winner
 from llm_worker.dev.fake_providers import (
     AuthFailed,

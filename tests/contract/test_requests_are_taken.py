@@ -13,7 +13,7 @@ import pytest
 from multidict import CIMultiDict
 
 from llm_worker.adapters.providers.http_provider import HttpProvider
-from llm_worker.bootstrap.providers import build_provider
+from llm_worker.bootstrap.providers.configured import build_provider
 from llm_worker.contracts.request import OutputVerbosity, ReasoningEffort
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.dev.fake_providers import FakeProviderServer

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from llm_worker.contracts.documents.schemas import EVENTS
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
-from llm_worker.contracts.schemas import EVENTS
 from llm_worker.contracts.topics import load_topics
 from llm_worker.settings import load_settings
 from tests.docs.engines import check_manifests, check_services

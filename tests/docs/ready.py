@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LISTENS: Final = "ready for commands"
-_ALSO: Final = ("llm_worker.client", "llm_worker.bootstrap.providers", "asyncio", "rich.table")
+_ALSO: Final = (
+    "llm_worker.client",
+    "llm_worker.bootstrap.providers.configured",
+    "asyncio",
+    "rich.table",
+)
 _STREAMS: Final = 3
 _LENGTH_BYTES: Final = 8
 

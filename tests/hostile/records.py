@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from llm_worker.contracts.examples import load_examples
+from llm_worker.contracts.documents.examples import load_examples
 from tests.hostile.mutation import Mutator
 from tests.hostile.planted import KEY, TEXT
 

@@ -12,7 +12,7 @@ import pytest
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.application.verifying import verify
-from llm_worker.bootstrap.spend import TopicHistory
+from llm_worker.bootstrap.spend.reading import TopicHistory
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.delivery import PlacedRecord
 from llm_worker.domain.errors import InvalidDeliveryError

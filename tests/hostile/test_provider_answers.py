@@ -19,7 +19,7 @@ import pytest
 
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.providers.http_provider import HttpProvider
-from llm_worker.bootstrap.providers import build_provider
+from llm_worker.bootstrap.providers.configured import build_provider
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.errors import ProviderError
 from llm_worker.domain.outcome import Attempt, Target

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llm_worker.contracts.asyncapi import asyncapi_text
+from llm_worker.contracts.documents.asyncapi import asyncapi_text
 from llm_worker.contracts.topics import shipped
 from tests.support.asyncapi_parser import diagnostics
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from llm_worker import bootstrap
-from llm_worker.bootstrap.runtime_settings import RuntimeSettings, follow_control
+from llm_worker.bootstrap.runtime.settings import RuntimeSettings, follow_control
 from llm_worker.cli.app import WRONG_USE, cli
 from tests.support.environment import forget_settings
 

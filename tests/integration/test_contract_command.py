@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from llm_worker import bootstrap
 from llm_worker.cli.app import cli
 from llm_worker.client.publishing import writer
-from llm_worker.contracts.examples import load_examples
+from llm_worker.contracts.documents.examples import load_examples
 from llm_worker.contracts.record_lines import read_record
 from tests.support.environment import forget_settings
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.cli.app import FAILED, WRONG_USE, cli
-from llm_worker.cli.dead_letters_replay import replay_id
+from llm_worker.cli.dead_letters.replay import replay_id
 from llm_worker.client.history import read_at
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.delivery import PulledRecord

@@ -15,12 +15,12 @@ from llm_worker import bootstrap
 from llm_worker.adapters.kafka.group_rights import may_join
 from llm_worker.adapters.kafka.topics import compare_topics, create_topics
 from llm_worker.cli.app import FAILED, cli
-from llm_worker.cli.doctor_kafka import group_findings, right_findings
+from llm_worker.cli.doctor.kafka import group_findings, right_findings
 from llm_worker.client.comparison import ComparisonClient
 from llm_worker.client.events import EventReader
 from llm_worker.client.failures import ConfigurationError
+from llm_worker.contracts.documents.flows import Party
 from llm_worker.contracts.events import LLMCostTrackingV1
-from llm_worker.contracts.flows import Party
 from llm_worker.contracts.rights import Purpose
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import TopicName

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from llm_worker.contracts.compatibility import UNIT, Direction, breaking_changes
-from llm_worker.contracts.examples import load_examples
+from llm_worker.contracts.documents.compatibility import UNIT, Direction, breaking_changes
+from llm_worker.contracts.documents.examples import load_examples
+from llm_worker.contracts.documents.schemas import ENVELOPE, EVENTS, schema_of
 from llm_worker.contracts.headers import DeadLetterHeaders, EventHeaders
-from llm_worker.contracts.schemas import ENVELOPE, EVENTS, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

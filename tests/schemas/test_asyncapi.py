@@ -8,9 +8,9 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from llm_worker.contracts.asyncapi import asyncapi_document, export, stale
-from llm_worker.contracts.examples import load_examples
-from llm_worker.contracts.flows import FLOWS, Party
+from llm_worker.contracts.documents.asyncapi import asyncapi_document, export, stale
+from llm_worker.contracts.documents.examples import load_examples
+from llm_worker.contracts.documents.flows import FLOWS, Party
 from llm_worker.contracts.topics import load_topics, shipped
 from llm_worker.contracts.vocabulary import TopicName
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llm_worker.contracts.compatibility import Direction, Schema, breaking_changes
-from llm_worker.contracts.schemas import ENVELOPE, EVENTS, schema_of
+from llm_worker.contracts.documents.compatibility import Direction, Schema, breaking_changes
+from llm_worker.contracts.documents.schemas import ENVELOPE, EVENTS, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import pytest
 
 from llm_worker.client.submission import Submission, render
 from llm_worker.contracts.conformance import faults_of
-from llm_worker.contracts.examples import Example, load_examples
+from llm_worker.contracts.documents.examples import Example, load_examples
 from llm_worker.contracts.record_lines import WireRecord, read_record
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import Lane

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from llm_worker.contracts.compatibility import Direction
+from llm_worker.contracts.documents.compatibility import Direction
+from llm_worker.contracts.documents.examples import load_examples
+from llm_worker.contracts.documents.schemas import ENVELOPE, EVENTS, direction_of, schema_of
 from llm_worker.contracts.envelope import EventEnvelope, WireModel
-from llm_worker.contracts.examples import load_examples
-from llm_worker.contracts.schemas import ENVELOPE, EVENTS, direction_of, schema_of
 from llm_worker.contracts.topics import load_topics
 
 if TYPE_CHECKING:

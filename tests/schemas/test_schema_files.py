@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from jsonschema import Draft202012Validator
 
-from llm_worker.contracts.schemas import ENVELOPE, EVENTS, check, export, schema_of, stale
+from llm_worker.contracts.documents.schemas import ENVELOPE, EVENTS, check, export, schema_of, stale
 from llm_worker.contracts.topics import load_topics, shipped
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ from llm_worker.application.publishing import Publishing
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.analytics import Resumption, source_of
 from llm_worker.domain.budgets import Budgets
+from llm_worker.domain.ledger import RecentAccounts
+from llm_worker.domain.spend import day_of, month_of, recent_since
 from llm_worker.domain.spend_events import OWNER
 from llm_worker.domain.spend_view import SpendView
 from tests.support.builders import NOW, TOPICS
@@ -23,7 +25,7 @@ from tests.support.spend import COSTS, DAY_MS, record_of
 from tests.support.wire import data_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Container, Iterable, Sequence
 
     from llm_worker.application.ports import Refusal, Sending
     from llm_worker.domain.alerts import Alert
@@ -48,6 +50,7 @@ class FakeTopics:
     first_offsets: dict[Source, int] = field(default_factory=dict)
     held: list[Record] = field(default_factory=list)
     crash_after: int | None = None
+    whole_reads: int = 0
 
     def append(
         self, value: bytes | None, source: Source = COSTS, at_ms: int | None = None
@@ -63,14 +66,20 @@ class FakeTopics:
         records = self.sources.get(source, [])[first:end]
         return [replace(record, generation=generation) for record in records]
 
-    async def accounts(self) -> dict[AccountKey, Account]:
-        found: dict[AccountKey, Account] = {}
-        for record in self.of(TopicName.SPEND_STATE):
-            key, account = read_account(record.key, record.value) or (None, None)
-            assert key is not None
-            assert account is not None
-            found[key] = account
-        return found
+    async def recent_accounts(self, now: datetime) -> RecentAccounts:
+        state = self.of(TopicName.SPEND_STATE)
+        as_of = min((now, *map(_written_at, state[-1:])))
+        recent = [record for record in state if _written_at(record) >= recent_since(as_of)]
+        return RecentAccounts(as_of=month_of(day_of(as_of)), accounts=_last_of_each(recent))
+
+    async def accounts(self, months: Container[str] | None = None) -> dict[AccountKey, Account]:
+        self.whole_reads += 1
+        found = _last_of_each(self.of(TopicName.SPEND_STATE))
+        return {
+            key: account
+            for key, account in found.items()
+            if months is None or month_of(key.period) in months
+        }
 
     async def alerts(self) -> set[UUID]:
         return {
@@ -122,6 +131,20 @@ class FakeTopics:
 
     def windows(self) -> list[dict[str, Any]]:
         return [data_of(record.value) for record in self.of(TopicName.USAGE_ANALYTICS)]
+
+
+def _written_at(record: Record) -> datetime:
+    return datetime.fromisoformat(data_of(record.value)["updated_at"])
+
+
+def _last_of_each(records: Iterable[Record]) -> dict[AccountKey, Account]:
+    found: dict[AccountKey, Account] = {}
+    for record in records:
+        key, account = read_account(record.key, record.value) or (None, None)
+        assert key is not None
+        assert account is not None
+        found[key] = account
+    return found
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from aiokafka.protocol.types import (
 )
 from typing_extensions import override
 
-from llm_worker.contracts.flows import Party
+from llm_worker.contracts.documents.flows import Party
 from llm_worker.contracts.rights import Operation, group_of, rights_of
 from llm_worker.dev.kafka import EmbeddedKafka
 from llm_worker.dev.leashed import free_ports

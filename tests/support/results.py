@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from llm_worker.contracts.documents.examples import load_examples
 from llm_worker.contracts.envelope import EventEnvelope
-from llm_worker.contracts.examples import load_examples
 from llm_worker.contracts.result import LLMComparisonResultV1
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from jsonschema import Draft202012Validator
 
-from llm_worker.contracts.schemas import ENVELOPE, schema_of
+from llm_worker.contracts.documents.schemas import ENVELOPE, schema_of
 from llm_worker.contracts.topics import load_topics
 
 _EVENT_OF_TOPIC = {topic.name: topic.event for topic in load_topics().topics.values()}

@@ -76,3 +76,11 @@ def read_account(
         return key_of_text((key or b"").decode()), None
     except (ValueError, TypeError):  # pydantic's and json's are of the first kind
         return None
+
+
+def period_of_key(key: bytes | None) -> str | None:
+    """Read the day or month of an account from its record's key alone; None where it has none."""
+    try:
+        return key_of_text((key or b"").decode()).period
+    except (ValueError, TypeError):
+        return None

@@ -15,6 +15,7 @@ from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.budgets import EVERY_OTHER, Allowance, Budgets
 from llm_worker.domain.spend import is_cell, month_of
 from tests.support.accountant import Accountant, CrashError, FakeTopics
+from tests.support.fakes import ManualClock
 from tests.support.spend import COSTS, MORE_COSTS, REQUESTS, completion_value, cost_of, uid
 from tests.support.spend_stories import Story, expected, stories, totals_of
 from tests.support.wire import data_of, read_event
@@ -22,6 +23,7 @@ from tests.support.wire import data_of, read_event
 if TYPE_CHECKING:
     from llm_worker.domain.spend import Scope, Source
 
+_DAY_S = 86_400
 _ALLOWANCE = Allowance(
     daily_usd=Decimal(4), monthly_usd=Decimal(6), alert_shares=(Decimal("0.5"), Decimal(1))
 )
@@ -40,6 +42,7 @@ class _Group:
     committed: dict[Source, int]
     read: Counter[Source] = field(default_factory=Counter)
     generation: int = 0
+    clock: ManualClock = field(default_factory=ManualClock)
     accountant: Accountant = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +53,11 @@ class _Group:
         self.generation += 1
         self.read = Counter(self.committed)
         self.accountant = Accountant(
-            self.topics, budgets=_BUDGETS, committed=dict(self.committed), owner="one"
+            self.topics,
+            budgets=_BUDGETS,
+            clock=self.clock,
+            committed=dict(self.committed),
+            owner="one",
         )
 
     async def book(self, source: Source, count: int, crash_after: int | None = None) -> None:
@@ -80,6 +87,7 @@ _steps = st.lists(
         st.tuples(st.just("crash"), _sources, st.integers(0, 30)),
         st.tuples(st.just("commit"), _sources, st.integers(1, 20)),
         st.tuples(st.just("rebalance"), _sources, st.just(0)),
+        st.tuples(st.just("clock"), _sources, st.sampled_from([-70, -40, 20, 40, 70, 200])),
     ),
     max_size=12,
 )
@@ -94,6 +102,8 @@ async def _play(group: _Group, steps: list[tuple[str, Source, int]]) -> None:
                 await group.book(source, 6, crash_after=amount)
             case "commit":
                 group.commit(source, amount)
+            case "clock":
+                group.clock.advance(amount * _DAY_S)
             case _:
                 group.start()
     for source in group.committed:
@@ -124,7 +134,7 @@ def _alerts_due(told: dict[Source, Story]) -> Counter[tuple[str | None, str | No
 
 @settings(deadline=None)
 @given(st.fixed_dictionaries({COSTS: stories(), MORE_COSTS: stories()}), _steps)
-def test_totals_and_alerts_are_the_same_whatever_crashes_and_whenever(
+def test_totals_and_alerts_are_the_same_whatever_crashes_and_whenever_it_is(
     told: dict[Source, Story], steps: list[tuple[str, Source, int]]
 ) -> None:
     topics = _told(told)

@@ -16,6 +16,8 @@ from tests.support.builders import TOPICS
 from tests.support.spend import COSTS, DAY, DAY_MS, REQUESTS, completion_value, cost_of, uid
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from llm_worker.domain.ledger import Account
     from llm_worker.domain.verification import Drift
 
@@ -30,8 +32,8 @@ class _Topics(FakeTopics):
     reads_s: list[float] = field(default_factory=list)
 
     @override
-    async def accounts(self) -> dict[AccountKey, Account]:
-        found = await FakeTopics.accounts(self)
+    async def accounts(self, months: Container[str] | None = None) -> dict[AccountKey, Account]:
+        found = await FakeTopics.accounts(self, months)
         self.reads_s.append(asyncio.get_running_loop().time())
         if len(self.reads_s) <= self.wrong_reads:
             found[_KEY] = replace(found[_KEY], cost_usd=Decimal(9))

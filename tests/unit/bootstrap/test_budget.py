@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from llm_worker.bootstrap.budget import build_budget
-from llm_worker.bootstrap.worker_parts import build_parts
+from llm_worker.bootstrap.worker.hard_limits import build_budget
+from llm_worker.bootstrap.worker.parts import build_parts
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.errors import OverBudgetError
 from llm_worker.domain.outcome import Target

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_worker.bootstrap import load_settings
-from llm_worker.bootstrap.budgets import budgets_of
+from llm_worker.bootstrap.runtime.budgets import budgets_of
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.budgets import Allowance, Budgets, Limit, WhenOver
 from llm_worker.domain.spend import Scope

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_worker.bootstrap import load_settings
-from llm_worker.bootstrap.cache_checks import cache_faults
+from llm_worker.bootstrap.cache.checks import cache_faults
 
 if TYPE_CHECKING:
     from pathlib import Path

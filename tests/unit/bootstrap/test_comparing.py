@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from llm_worker.adapters.web.answers import RequestError
 from llm_worker.application.ports import Refusal
-from llm_worker.bootstrap import comparing, handing_over
-from llm_worker.bootstrap.comparing import Comparing
+from llm_worker.bootstrap.web import comparing, handing_over
+from llm_worker.bootstrap.web.comparing import Comparing
 from llm_worker.client.errors import ClientError, NoAnswerError, UnreachableError
 from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.topics import load_topics

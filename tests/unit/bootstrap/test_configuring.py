@@ -11,9 +11,9 @@ from typing_extensions import override
 from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.adapters.web.answers import RequestError
 from llm_worker.application.ports import Refusal
-from llm_worker.bootstrap import configuring
-from llm_worker.bootstrap.configuring import Configuring
-from llm_worker.bootstrap.runtime_settings import ControlledSettings
+from llm_worker.bootstrap.runtime.settings import ControlledSettings
+from llm_worker.bootstrap.web import configuring
+from llm_worker.bootstrap.web.configuring import Configuring
 from llm_worker.contracts.topics import load_topics
 from llm_worker.settings import load_settings
 from tests.support.fakes import FakePublisher, ManualClock

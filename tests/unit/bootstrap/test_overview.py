@@ -20,10 +20,10 @@ from llm_worker.adapters.web.state import state_operations
 from llm_worker.application.gate import Limits
 from llm_worker.application.switchboard import Switchboard
 from llm_worker.bootstrap import load_settings
-from llm_worker.bootstrap.budget import build_budget
-from llm_worker.bootstrap.overview import Overview
-from llm_worker.bootstrap.probe import WorkerProbe
-from llm_worker.bootstrap.worker_parts import build_parts
+from llm_worker.bootstrap.worker.hard_limits import build_budget
+from llm_worker.bootstrap.worker.overview import Overview
+from llm_worker.bootstrap.worker.parts import build_parts
+from llm_worker.bootstrap.worker.probe import WorkerProbe
 from llm_worker.contracts.state import StateV1
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import CircuitBreaker
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from llm_worker.adapters.clock import SystemClock
     from llm_worker.adapters.kafka.app import DeliveryApp
-    from llm_worker.bootstrap.worker_parts import WorkerParts
+    from llm_worker.bootstrap.worker.parts import WorkerParts
 
 _ANY: Any = object()
 _PERIOD = "period requests failures cost_usd unknown_costs savings_usd limit_usd"

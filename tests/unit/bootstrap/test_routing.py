@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llm_worker.bootstrap.providers import (
+from llm_worker.bootstrap.providers.configured import (
     build_provider,
     default_model,
     is_configured,
@@ -15,8 +15,8 @@ from llm_worker.bootstrap.providers import (
     models_of,
     usable_providers,
 )
-from llm_worker.bootstrap.routing import provider_warnings, routing_of
-from llm_worker.bootstrap.worker import load_worker_settings
+from llm_worker.bootstrap.providers.routing import provider_warnings, routing_of
+from llm_worker.bootstrap.worker.app import load_worker_settings
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.routing import Place
 from llm_worker.domain.strategies import Strategy

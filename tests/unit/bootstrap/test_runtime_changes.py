@@ -10,11 +10,11 @@ import pytest
 
 from llm_worker.adapters.kafka.inflight import InFlight
 from llm_worker.application.routes import Plan
-from llm_worker.bootstrap.orchestrator import build_orchestrator
-from llm_worker.bootstrap.probe import left_out_providers
-from llm_worker.bootstrap.runtime_changes import apply_settings, window_of
-from llm_worker.bootstrap.worker import load_worker_settings
-from llm_worker.bootstrap.worker_parts import build_parts
+from llm_worker.bootstrap.worker.app import load_worker_settings
+from llm_worker.bootstrap.worker.changes import apply_settings, window_of
+from llm_worker.bootstrap.worker.orchestrator import build_orchestrator
+from llm_worker.bootstrap.worker.parts import build_parts
+from llm_worker.bootstrap.worker.probe import left_out_providers
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.breaker import BreakerState
 from llm_worker.domain.errors import NoTargetError, ProviderDownError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from llm_worker.adapters.providers.http_provider import HttpProvider
     from llm_worker.application.orchestrator import Orchestrator
-    from llm_worker.bootstrap.worker_parts import WorkerParts
+    from llm_worker.bootstrap.worker.parts import WorkerParts
     from llm_worker.settings import Settings
 
 _ANY: Any = object()

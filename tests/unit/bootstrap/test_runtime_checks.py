@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from llm_worker.bootstrap import SettingsError, load_settings
-from llm_worker.bootstrap.retries import changed_backoff_faults
-from llm_worker.bootstrap.routing import routing_of, runtime_checks
-from llm_worker.bootstrap.runtime_settings import ControlledSettings, RuntimeSettings, Source
+from llm_worker.bootstrap.providers.retries import changed_backoff_faults
+from llm_worker.bootstrap.providers.routing import routing_of, runtime_checks
+from llm_worker.bootstrap.runtime.settings import ControlledSettings, RuntimeSettings, Source
 from llm_worker.settings import overlaid, parsed, value_of
 from tests.support.control import change
 from tests.support.fakes import ManualClock

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from llm_worker.bootstrap import SettingsError, load_settings
-from llm_worker.bootstrap.runtime_settings import (
+from llm_worker.bootstrap.runtime.settings import (
     ControlledSettings,
     RuntimeSettings,
     Source,

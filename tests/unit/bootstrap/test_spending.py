@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from llm_worker.bootstrap import load_settings
-from llm_worker.bootstrap.accountant import _keep_booking
-from llm_worker.bootstrap.spending import Spending
+from llm_worker.bootstrap.accountant.app import _keep_booking
+from llm_worker.bootstrap.spend.spending import Spending
 from tests.support.builders import TOPICS
 from tests.support.fakes import LoopClock
 from tests.support.virtual_time import VirtualTimeLoop

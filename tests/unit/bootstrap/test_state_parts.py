@@ -12,10 +12,10 @@ from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.application.gate import Limits
 from llm_worker.application.switchboard import Switchboard
 from llm_worker.bootstrap import load_settings
-from llm_worker.bootstrap.provider_states import provider_states
-from llm_worker.bootstrap.runtime_settings import ControlledSettings
-from llm_worker.bootstrap.settings_shown import settings_shown
-from llm_worker.bootstrap.spend_states import budget_state
+from llm_worker.bootstrap.providers.states import provider_states
+from llm_worker.bootstrap.runtime.settings import ControlledSettings
+from llm_worker.bootstrap.spend.states import budget_state
+from llm_worker.bootstrap.web.settings_shown import settings_shown
 from llm_worker.contracts.events import LLMControlV1
 from llm_worker.contracts.state import PeriodSpend
 from llm_worker.contracts.vocabulary import ProviderName

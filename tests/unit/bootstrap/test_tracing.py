@@ -19,7 +19,7 @@ _SETTINGS = {"LLM_WORKER_CACHE__REDIS_URL": "", "LLM_WORKER_USE_MOCK_LLM": "true
 _ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 _BUILD = """
 import sys
-from llm_worker.bootstrap.worker import build_worker, load_worker_settings
+from llm_worker.bootstrap.worker.app import build_worker, load_worker_settings
 build_worker(load_worker_settings())
 machinery = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf", "requests")
 print(*(name for name in machinery if name in sys.modules))

@@ -21,11 +21,11 @@ from llm_worker.adapters.telemetry.metrics import Metrics
 from llm_worker.application.routes import Routes
 from llm_worker.application.warming import Unfit
 from llm_worker.cli.app import FAILED, WRONG_USE, cli
-from llm_worker.cli.cache import fits
-from llm_worker.cli.cache_counters import counted_by_tier, parse_counters, read_counters
-from llm_worker.cli.cache_file import verdict_in
-from llm_worker.cli.cache_stock import Stock
-from llm_worker.cli.cache_topics import AskedBefore
+from llm_worker.cli.cache.command import fits
+from llm_worker.cli.cache.counters import counted_by_tier, parse_counters, read_counters
+from llm_worker.cli.cache.file import verdict_in
+from llm_worker.cli.cache.stock import Stock
+from llm_worker.cli.cache.topics import AskedBefore
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.cached import CacheTier

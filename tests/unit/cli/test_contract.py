@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from llm_worker.cli.app import cli
-from llm_worker.contracts.examples import load_examples
+from llm_worker.contracts.documents.examples import load_examples
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.application.routes import Routes
-from llm_worker.cli.dead_letters import moment_of
-from llm_worker.cli.dead_letters_listing import letter_as_json, show_record
-from llm_worker.cli.dead_letters_price import Price, add_up, price_of
-from llm_worker.cli.dead_letters_replay import NotReplayable, Replay, Replayer, replay_id
-from llm_worker.cli.dead_letters_topic import Wanted, letter_of
+from llm_worker.cli.dead_letters.command import moment_of
+from llm_worker.cli.dead_letters.listing import letter_as_json, show_record
+from llm_worker.cli.dead_letters.price import Price, add_up, price_of
+from llm_worker.cli.dead_letters.replay import NotReplayable, Replay, Replayer, replay_id
+from llm_worker.cli.dead_letters.topic import Wanted, letter_of
 from llm_worker.contracts.vocabulary import Lane, ProviderName
 from llm_worker.domain.delivery import PlacedRecord, PulledRecord, Record
 from llm_worker.domain.errors import DeadlinePassedError

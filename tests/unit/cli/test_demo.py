@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from llm_worker.cli.app import FAILED, WRONG_USE, cli
-from llm_worker.cli.demo_judge import DemoJudge
-from llm_worker.cli.demo_report import interval_bar, show_costs, show_ranking
+from llm_worker.cli.demo.judge import DemoJudge
+from llm_worker.cli.demo.report import interval_bar, show_costs, show_ranking
 from llm_worker.cli.wording import Tally
 from llm_worker.contracts.result import LLMComparisonResultV1, TokenUsage
 from llm_worker.contracts.vocabulary import ProviderName, Winner

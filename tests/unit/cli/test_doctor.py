@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from llm_worker.adapters.kafka.topic_metadata import Right
 from llm_worker.adapters.kafka.topic_state import FoundTopic, Presence, compare_topic
 from llm_worker.cli.app import cli
-from llm_worker.cli.doctor import clock_finding, memory_finding, probe
-from llm_worker.cli.doctor_kafka import group_findings, right_findings, topic_findings
+from llm_worker.cli.doctor.command import clock_finding, memory_finding, probe
+from llm_worker.cli.doctor.kafka import group_findings, right_findings, topic_findings
 from llm_worker.cli.findings import Level
-from llm_worker.contracts.flows import Party
+from llm_worker.contracts.documents.flows import Party
 from llm_worker.contracts.rights import Purpose
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import ProviderName, TopicName

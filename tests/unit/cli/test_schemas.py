@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from llm_worker.cli import schemas as command
 from llm_worker.cli.app import cli
-from llm_worker.contracts.schemas import EVENTS, export
+from llm_worker.contracts.documents.schemas import EVENTS, export
 
 if TYPE_CHECKING:
     from pathlib import Path

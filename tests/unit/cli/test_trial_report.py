@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from decimal import Decimal
 
-from llm_worker.cli.trial_report import trial_as_json, trial_in_words
+from llm_worker.cli.providers.trial import trial_as_json, trial_in_words
 from llm_worker.domain.errors import AuthenticationFailedError, TruncatedAnswerError
 from llm_worker.domain.verdict import Billing, CallFacts, Usage
 from tests.support.builders import attempt_of, completion_of

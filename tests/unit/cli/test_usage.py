@@ -13,18 +13,19 @@ from click.testing import CliRunner
 
 from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.application import verifying
-from llm_worker.bootstrap import spend, spend_lag
-from llm_worker.bootstrap.spend_lag import SpendLag
+from llm_worker.bootstrap.spend import lag as spend_lag
+from llm_worker.bootstrap.spend import reading as spend
+from llm_worker.bootstrap.spend.lag import SpendLag
 from llm_worker.cli import control_topic
-from llm_worker.cli import usage as usage_command
 from llm_worker.cli.app import FAILED, WRONG_USE, cli
-from llm_worker.cli.doctor_kafka import lag_finding
+from llm_worker.cli.doctor.kafka import lag_finding
 from llm_worker.cli.findings import Level
+from llm_worker.cli.usage import command as usage_command
 from llm_worker.contracts.events import LLMControlV1
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.control_events import control_event
 from llm_worker.domain.delivery import PlacedRecord
-from llm_worker.domain.spend import EVERYTHING, SOURCES, AccountKey
+from llm_worker.domain.spend import EVERYTHING, SOURCES, AccountKey, month_of
 from tests.support.builders import NOW, TOPICS
 from tests.support.environment import forget_settings
 from tests.support.fakes import ManualClock
@@ -84,11 +85,12 @@ class Topics:
         return totals
 
     async def read_to_end(
-        self, _kafka: object, topics: Collection[str], **_: object
+        self, _kafka: object, topics: Collection[str], *, since_ms: int | None = None
     ) -> AsyncIterator[PlacedRecord]:
         for topic in topics:
             for record in self.records.get(topic, []):
-                yield record
+                if since_ms is None or record.at_ms >= since_ms:
+                    yield record
 
     async def read_last(
         self, _kafka: object, topic: str, *, at_most: int
@@ -109,6 +111,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
     topics = Topics()
     monkeypatch.setattr(spend, "read_to_end", topics.read_to_end)
+    monkeypatch.setattr(spend, "read_last", topics.read_last)
     monkeypatch.setattr(control_topic, "read_to_end", topics.read_to_end)
     monkeypatch.setattr(spend_lag, "read_last", topics.read_last)
     return topics
@@ -205,18 +208,23 @@ def test_organisation_without_a_name_is_said_to_be_none(some: Topics) -> None:
 
 
 def test_period_of_long_ago_is_still_there(topics: Topics) -> None:
-    for usd, day in enumerate(("2025-02-28", "2026-10-31", DAY), 3):
+    for usd, day in enumerate(("2025-02-28", "2026-09-20", "2026-10-31", DAY), 3):
         topics.add(COSTS, cost_of(usd=usd, at=f"{day}T12:00:00Z"))
-    topics.add_up()
-    asked = ("2025-02", "2026-10", "2026-10-31", "2026-10", "2026-11")
+    totals = totals_of(topics.events(), TOPICS)
+    for month in sorted({month_of(key.period) for key in totals}):
+        of_month = {key: each for key, each in totals.items() if month_of(key.period) == month}
+        written_at = datetime.fromisoformat(f"{month}-28T12:00:00Z")
+        topics.publish(state_records(of_month, TOPICS), at_ms=int(written_at.timestamp() * 1000))
+    asked = ("2025-02", "2026-09", "2026-10-31", "2026-10", "2026-11")
 
     found = document(*(word for period in asked for word in ("--period", period)))
 
     assert [(each["period"], each["total"]["cost_usd"]) for each in found] == [
         ("2025-02", "3"),
-        ("2026-10", "4"),
-        ("2026-10-31", "4"),
-        ("2026-11", "5"),
+        ("2026-09", "4"),
+        ("2026-10-31", "5"),
+        ("2026-10", "5"),
+        ("2026-11", "6"),
     ]
 
 

@@ -155,9 +155,11 @@ def _week(*usd: str) -> dict[str, str]:
 def test_day_that_costs_a_multiple_of_those_before_is_a_spike() -> None:
     budgets, before = Budgets(spike_factor=Decimal(3)), _week("1", "2", "3")
     assert not _due({**before, DAY: "5.99"}, budgets)
-    [alert] = _due({**before, DAY: "6"}, budgets)
+    [alert] = _due({**before, DAY: "6.5"}, budgets)
+    assert _due({**before, DAY: "6"}, budgets)
     assert (alert.alert_type, alert.threshold) == (AlertType.RATE_SPIKE, "rate_spike")
-    assert (alert.threshold_usd, alert.share, alert.period) == (Decimal(6), None, DAY)
+    assert (alert.current_usd, alert.threshold_usd) == (Decimal("6.5"), Decimal(6))
+    assert (alert.share, alert.period) == (None, DAY)
 
 
 def test_days_on_which_nothing_was_spent_do_not_count_and_three_others_are_needed() -> None:

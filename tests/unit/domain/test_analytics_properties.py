@@ -12,7 +12,7 @@ from llm_worker.application.books import Books
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.events import LLMCostTrackingV1
 from llm_worker.domain.analytics import Resumption, Windows, source_of
-from llm_worker.domain.ledger import Ledger
+from tests.support.accountant import FakeTopics
 from tests.support.spend import COSTS, MORE_COSTS, cost_of, record_of, uid
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class _Process:
             )
         self.books = Books(
             generation=1,
-            ledger=Ledger({}),
+            month="2026-11",
+            since="2026-10",
+            history=FakeTopics(),
             raised=set(),
             windows=Windows(length_ms=_LENGTH_MS, from_ms=resumption.from_ms),
             resumption=resumption,

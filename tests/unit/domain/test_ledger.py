@@ -165,3 +165,32 @@ def test_total_leaves_out_offsets_and_alerts() -> None:
     ]
     assert total_of(accounts) == Account(requests=3, tokens={"total_tokens": 2})
     assert total_of([]) == Account()
+
+
+def test_account_that_is_read_does_not_take_the_place_of_one_that_is_here() -> None:
+    ledger = Ledger({})
+    ledger.post(COSTS, placed_of(4))
+    ledger.take({_key(): Account(last_offset=3), _key(period="2026-11-22"): Account(last_offset=2)})
+    assert _account(ledger).last_offset == 4
+    assert _account(ledger, period="2026-11-22").last_offset == 2
+
+
+def test_month_that_is_forgotten_is_begun_anew() -> None:
+    ledger = Ledger({})
+    ledger.post(COSTS, placed_of(0, entry_of(day="2026-10-31")))
+    ledger.post(COSTS, placed_of(1))
+    ledger.published()
+    ledger.forget_before("2026-11")
+    assert {key.period for key, _ in ledger} == {DAY, "2026-11"}
+    ledger.post(COSTS, placed_of(2, entry_of(day="2026-10-31")))
+    assert _account(ledger, period="2026-10-31").cost_usd == _CENT
+    assert _account(ledger).last_offset == 1
+
+
+def test_account_that_is_still_to_be_published_is_not_forgotten() -> None:
+    ledger = Ledger({})
+    ledger.post(COSTS, placed_of(0))
+    ledger.forget_before("2026-12")
+    ledger.post(COSTS, placed_of(1))
+    assert _account(ledger).cost_usd == 2 * _CENT
+    assert ledger.changed()[_key()] is _account(ledger)

@@ -19,6 +19,7 @@ from llm_worker.domain.spend import (
     begins_after,
     entry_of,
     is_cell,
+    month_before,
     month_of,
     rollups,
 )
@@ -160,3 +161,10 @@ def test_only_a_scope_in_which_everything_is_named_is_a_cell() -> None:
     assert is_cell(CELL)
     assert is_cell(Scope("", ProviderName.MOCK, "", ""))
     assert not any(is_cell(scope) for scope in rollups(CELL))
+
+
+@pytest.mark.parametrize(
+    ("month", "before"), [("2026-11", "2026-10"), ("2027-01", "2026-12"), ("2028-03", "2028-02")]
+)
+def test_month_before_a_month_may_be_in_another_year(month: str, before: str) -> None:
+    assert month_before(month) == before

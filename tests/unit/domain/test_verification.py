@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from llm_worker.domain.journal import Journal
 from llm_worker.domain.ledger import Account, Ledger
-from llm_worker.domain.spend import EVERYTHING, AccountKey
-from llm_worker.domain.verification import Recomputation, recent_since
+from llm_worker.domain.spend import EVERYTHING, AccountKey, recent_since
+from llm_worker.domain.verification import Recomputation
 from tests.support.spend import (
     CELL,
     COSTS,
@@ -176,7 +176,7 @@ def _noon_ms(day: str) -> int:
 @pytest.mark.parametrize(
     ("now", "since"),
     [
-        (datetime(2026, 11, 29, 5, 30, tzinfo=UTC), datetime(2026, 9, 29, tzinfo=UTC)),
+        (datetime(2026, 11, 29, 5, 30, 59, 7, tzinfo=UTC), datetime(2026, 9, 29, tzinfo=UTC)),
         (datetime(2026, 1, 1, tzinfo=UTC), datetime(2025, 11, 29, tzinfo=UTC)),
     ],
 )

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from llm_worker import bootstrap
-from llm_worker.bootstrap.cache import redis_address
-from llm_worker.bootstrap.providers import build_provider, usable_providers
+from llm_worker.bootstrap.cache.stores import redis_address
+from llm_worker.bootstrap.providers.configured import build_provider, usable_providers
 from llm_worker.cli.app import cli
 from llm_worker.settings import SettingsError, differing, load_settings
 from llm_worker.settings.names import variables

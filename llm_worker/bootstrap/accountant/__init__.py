@@ -1,0 +1,1 @@
+"""The accountant: from settings to the process that adds up costs."""

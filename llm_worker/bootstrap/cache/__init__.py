@@ -1,0 +1,1 @@
+"""What is remembered: from settings to the stores, here and in Redis."""

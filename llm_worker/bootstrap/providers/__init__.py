@@ -1,0 +1,1 @@
+"""Who may judge: from settings to providers, their limits and the routing between them."""

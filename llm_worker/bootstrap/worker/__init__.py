@@ -1,0 +1,1 @@
+"""The worker: from settings to the process that buys verdicts."""

@@ -1,0 +1,1 @@
+"""`llm-worker cache`, and what it needs."""

@@ -1,0 +1,1 @@
+"""`llm-worker contract`, and what it needs."""

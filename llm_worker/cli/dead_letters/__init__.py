@@ -1,0 +1,1 @@
+"""`llm-worker dead-letters`, and what it needs."""

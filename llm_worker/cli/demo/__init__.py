@@ -1,0 +1,1 @@
+"""`llm-worker demo`, and what it needs."""

@@ -1,0 +1,1 @@
+"""`llm-worker doctor`, and what it needs."""

@@ -1,0 +1,1 @@
+"""`llm-worker providers`, and what it needs."""

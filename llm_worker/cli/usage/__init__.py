@@ -1,0 +1,1 @@
+"""`llm-worker usage`, and what it needs."""

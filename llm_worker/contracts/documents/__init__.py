@@ -1,0 +1,1 @@
+"""The contract as others read it: JSON Schemas, AsyncAPI, the page, golden records."""
