@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from llm_worker import bootstrap
+from llm_worker.adapters.kafka.header_names import read_any_header_name
 from llm_worker.client.comparison import ComparisonClient
 from llm_worker.client.reading import follow
 
@@ -20,7 +21,7 @@ def connect() -> tuple[ComparisonClient, TopicCatalog]:
     """Give a client, not entered yet, and the topics it talks through."""
     settings = bootstrap.load_settings()
     topics = bootstrap.catalog(settings)
-    silence_kafka_logs()
+    prepare_for_kafka()
     options = bootstrap.kafka_options(settings)
     return ComparisonClient(options, topics, source_service="llm-worker-cli"), topics
 
@@ -28,15 +29,17 @@ def connect() -> tuple[ComparisonClient, TopicCatalog]:
 def follow_topics(topics: Collection[str], *, from_start: bool) -> AsyncGenerator[PlacedRecord]:
     """Follow topics by their names on the broker."""
     settings = bootstrap.load_settings()
-    silence_kafka_logs()
+    prepare_for_kafka()
     return follow(bootstrap.kafka_options(settings), topics, from_start=from_start)
 
 
-def silence_kafka_logs() -> None:
-    """Leave it to our own errors to say in one line what aiokafka logs in many.
+def prepare_for_kafka() -> None:
+    """Have aiokafka read whatever a broker holds, and log to nobody.
 
-    It is still logged, to nobody: from there the client has why a connection failed.
+    Our own errors say in one line what it logs in many; why a connection failed the client has
+    from there all the same.
     """
+    read_any_header_name()
     logger = logging.getLogger("aiokafka")
     logger.propagate = False
     if not logger.handlers:

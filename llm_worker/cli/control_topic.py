@@ -11,7 +11,7 @@ from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.bootstrap.providers.retries import changed_backoff_faults
 from llm_worker.bootstrap.runtime.settings import ControlledSettings
 from llm_worker.cli.app import err
-from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.wording import printable
 from llm_worker.client.history import read_to_end
 from llm_worker.client.publishing import publish
@@ -28,7 +28,7 @@ class ControlTopic:
     """Reads and writes the control topic of an installation."""
 
     def __init__(self, settings: Settings) -> None:
-        silence_kafka_logs()
+        prepare_for_kafka()
         self._own = settings
         self._options = bootstrap.kafka_options(settings)
         self._topics = bootstrap.catalog(settings)

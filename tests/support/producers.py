@@ -43,6 +43,8 @@ class FakeProducer:
             raise ProducerClosed
         assert value is not None or key is not None
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        if self.number in self.broker.silent:
+            return future
         error = self.broker.judge(self, topic, value)
         if error is None:
             self.broker.held.append((self.number, topic, value, headers))
@@ -65,6 +67,8 @@ class Broker:
     is_away: bool = False
     metadata: asyncio.Event | None = None
     """Set it, and a send waits for it, as for the metadata of a topic."""
+    silent: frozenset[int] = frozenset()
+    """The numbers of the producers whose records it neither holds nor refuses."""
     made: list[FakeProducer] = field(default_factory=list)
     held: list[tuple[int, str, bytes | None, list[Any]]] = field(default_factory=list)
     stopped: list[int] = field(default_factory=list)

@@ -66,11 +66,18 @@ class ProducerLine:
         cluster = await _for_ever(self._fetch_metadata)
         return frozenset(cluster.topics())
 
-    async def send_alone(self, record: Record) -> None:
-        """Send the record through a producer of its own, so that it shares no batch."""
+    async def send_alone(self, record: Record, *, patience_s: float) -> None:
+        """Send the record through a producer of its own, so that it shares no batch.
+
+        Raises:
+            KafkaError: The broker does not hold it, or has not said within `patience_s`.
+        """
         producer = await self._start()
         try:
-            await (await _send(producer, record))
+            async with asyncio.timeout(patience_s):
+                await (await _send(producer, record))
+        except TimeoutError:
+            raise KafkaTimeoutError from None
         finally:
             await _stop(producer)
 

@@ -61,9 +61,7 @@ class KafkaSending:
         """Say why the broker does not hold the record, None when it does."""
         if self.error is not None or self.future is None:
             return self.error
-        return await _failure_of(
-            self.future, _PATIENCE_S if self.record.is_own else _FOREIGN_PATIENCE_S
-        )
+        return await _failure_of(self.future, _patience_s(self.record))
 
 
 class KafkaPublisher:
@@ -214,7 +212,7 @@ class KafkaPublisher:
     async def _deliver_alone(self, record: Record) -> Refusal | None:
         """Tell a record that is too large from one that stood in too large a batch."""
         try:
-            await self._line(record).send_alone(record)
+            await self._line(record).send_alone(record, patience_s=_patience_s(record))
         except MessageSizeTooLargeError:
             return Refusal.TOO_LARGE
         except KafkaError as error:
@@ -255,6 +253,10 @@ class KafkaPublisher:
     def _wake(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+
+def _patience_s(record: Record) -> float:
+    return _PATIENCE_S if record.is_own else _FOREIGN_PATIENCE_S
 
 
 async def _failure_of(future: asyncio.Future[object], patience_s: float) -> KafkaError | None:

@@ -12,7 +12,7 @@ from llm_worker import bootstrap
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.codec import KafkaCodec
 from llm_worker.application.warming import Unfit, recalled, sought_by
-from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.client.history import read_to_end
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.result import LLMComparisonResultV1
@@ -38,7 +38,7 @@ async def read_topics(settings: Settings, routes: Routes, shelf: Shelf) -> None:
     Raises:
         ClientError: Kafka cannot be read.
     """
-    silence_kafka_logs()
+    prepare_for_kafka()
     kafka, catalog = bootstrap.kafka_options(settings), bootstrap.catalog(settings)
     asked = AskedBefore(catalog, routes)
     async with aclosing(read_to_end(kafka, asked.topics)) as records:

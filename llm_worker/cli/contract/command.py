@@ -14,7 +14,7 @@ from rich.table import Table
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.topic_state import Presence
 from llm_worker.cli.app import FAILED, err, json_option
-from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.contract.checking import ReadTopic, Report, check_file, check_topics
 from llm_worker.cli.tables import print_table
 from llm_worker.cli.wording import printable
@@ -62,7 +62,7 @@ def verify(*, topics: tuple[str, ...], records: int, file: IO[bytes] | None, as_
     if file is not None:
         report = check_file(file, catalog)
     else:
-        silence_kafka_logs()
+        prepare_for_kafka()
         names = topics or tuple(name.value for name in _DEFAULT_TOPICS)
         options = bootstrap.kafka_options(settings)
         report = asyncio.run(check_topics(options, catalog, names, at_most=records))

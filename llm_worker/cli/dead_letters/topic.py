@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from llm_worker import bootstrap
-from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.client.history import read_at, read_to_end
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.request import id_of_record, read_uuid
@@ -96,7 +96,7 @@ class DeadLetterTopic:
     """The dead letters of an installation."""
 
     def __init__(self, settings: Settings) -> None:
-        silence_kafka_logs()
+        prepare_for_kafka()
         self._options = bootstrap.kafka_options(settings)
         self._topic = bootstrap.catalog(settings).on_broker(TopicName.DEAD_LETTER)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llm_worker.cli.app import err
-from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.demo.judge import choose_judge
 from llm_worker.cli.demo.report import show_costs, show_next_steps, show_ranking
 from llm_worker.cli.progress import ComparisonProgress
@@ -53,7 +53,7 @@ class Demo:
 
 def run_demo(demo: Demo) -> None:
     """Start everything, compare pairs, show what came out, stop everything."""
-    silence_kafka_logs()
+    prepare_for_kafka()
     import_module("choix")  # where the extra is missing, that is told before anything is compared
     started_s = time.monotonic()
     essays = _essays(demo.folder)

@@ -11,7 +11,7 @@ from llm_worker.adapters.kafka.topic_metadata import Right
 from llm_worker.adapters.kafka.topic_state import Presence
 from llm_worker.adapters.kafka.topics import ClusterError, compare_topics
 from llm_worker.bootstrap.spend.lag import measure_lag
-from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.findings import Finding, Level
 from llm_worker.cli.kafka_remedy import remedy_for
 from llm_worker.client.errors import ClientError
@@ -127,7 +127,7 @@ def group_findings(group: str, *, is_allowed: bool | None) -> list[Finding]:
 
 
 async def _examine_spend(options: Mapping[str, Any], catalog: TopicCatalog) -> list[Finding]:
-    silence_kafka_logs()
+    prepare_for_kafka()
     try:
         async with asyncio.timeout(_LAG_LIMIT_S):
             lag = await measure_lag(options, catalog)

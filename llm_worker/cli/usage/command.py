@@ -17,7 +17,7 @@ from llm_worker.bootstrap.runtime.budgets import budgets_of
 from llm_worker.bootstrap.spend.lag import measure_lag
 from llm_worker.bootstrap.spend.reading import history_of
 from llm_worker.cli.app import FAILED, json_option, say
-from llm_worker.cli.connection import silence_kafka_logs
+from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.control_topic import ControlTopic
 from llm_worker.cli.usage.listing import show_usage, usage_as_json, usage_of
 from llm_worker.cli.usage.verifying import check_totals, findings_as_json, show_findings
@@ -105,7 +105,7 @@ def usage(
     if verify and (by or periods):
         raise click.UsageError("--verify checks every total: leave --by and --period out")
     settings = bootstrap.load_settings()
-    silence_kafka_logs()
+    prepare_for_kafka()
     if verify:
         _verify(settings, as_json=as_json)
         return

@@ -247,6 +247,19 @@ async def test_record_in_too_large_a_batch_is_told_from_one_that_is_too_large(
     assert bench.breaker.state is BreakerState.CLOSED
 
 
+async def test_record_sent_alone_is_not_waited_for_for_ever(
+    bench: _Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_worker.adapters.kafka.publisher._FOREIGN_PATIENCE_S", 0.01)
+    bench.foreign.judge = lambda producer, *_: (
+        MessageSizeTooLargeError() if producer.number == 0 else None
+    )
+    bench.foreign.silent = frozenset({1})
+    assert await _publish(bench.publisher(), _foreign()) == []
+    assert bench.foreign.values() == [b"v"]
+    assert len(bench.foreign.made) == 3
+
+
 async def test_future_that_a_retired_producer_leaves_undone_is_not_waited_for_for_ever(
     bench: _Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
