@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from llm_worker.contracts.topics import TopicCatalog
 
 _PROMPT = "Which essay answers the task better?"
+_BEHIND_AT_MOST_S = 1.0
 
 
 class Load:
@@ -97,10 +99,12 @@ class Load:
         """Send at a rate beside the body, and after it until so many were sent."""
 
         async def run() -> None:
-            lanes = list(Lane)
+            lanes, due_s = list(Lane), time.monotonic()
             for turn in count():
                 await self.send(lane=lanes[turn % len(lanes)], **data)
-                await asyncio.sleep(1 / rate_per_s)
+                # What an outage held up is made up for, but not all at once.
+                due_s = max(due_s + 1 / rate_per_s, time.monotonic() - _BEHIND_AT_MOST_S)
+                await asyncio.sleep(due_s - time.monotonic())
 
         async with beside(run()):
             yield

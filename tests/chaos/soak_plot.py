@@ -43,6 +43,6 @@ def plot(samples: Sequence[SoakSample], faults: Sequence[tuple[float, float]], p
                 each.axvspan(
                     begin / 60, max(end, begin + 1) / 60, color="tab:red", alpha=0.12, lw=0
                 )
-            each.legend(loc="upper right", fontsize=8, ncols=2)
+            each.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)

@@ -23,16 +23,13 @@ def _undone() -> Iterator[None]:
     fetcher.MemoryRecords = MemoryRecords
 
 
-def test_commands_read_what_a_stranger_wrote_and_show_no_log_of_aiokafka(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_commands_read_what_a_stranger_wrote_and_show_no_log_of_aiokafka() -> None:
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 20)
     builder.append(0, 1_000, b"key", b"value", [("@", b"1")])
     fetched = bytes(builder.build()).replace(b"@", b"\xff")
 
     prepare_for_kafka()
     [record] = fetcher.MemoryRecords(fetched).next_batch()
-    logging.getLogger("aiokafka").error("many lines")
 
     assert record.value == b"value"
-    assert caplog.text == ""
+    assert not logging.getLogger("aiokafka").propagate
