@@ -32,7 +32,6 @@ def started_event(request: ComparisonRequest, attempt: Attempt) -> Event:
     target = attempt.target
     data = LLMRequestStartedV1(
         provider=target.provider,
-        request_type="comparison",
         correlation_id=request.correlation_id,
         user_id=request.asked.user_id,
         metadata={
@@ -129,12 +128,10 @@ def _cost_data(
         correlation_id=request.correlation_id,
         provider=attempt.target.provider,
         model=attempt.target.model,
-        request_type="comparison",
         cost_estimate_usd=billing.cost_usd or Decimal(0),
         cost_known=billing.cost_usd is not None,
         token_usage=billing.usage.counts(),
         cached=False,
-        cache_cost_savings_usd=Decimal(0),
         user_id=request.asked.user_id,
         organization_id=request.asked.organization_id,
         service_name=SERVICE,

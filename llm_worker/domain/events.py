@@ -102,7 +102,6 @@ def _savings(outcome: Completed, hit: CacheHit) -> LLMCostTrackingV1:
         correlation_id=request.correlation_id,
         provider=outcome.target.provider,
         model=outcome.target.model,
-        request_type="comparison",
         cost_estimate_usd=Decimal(0),
         cost_known=True,
         token_usage={},
@@ -140,7 +139,6 @@ def _completed_event(outcome: Completed | Failed) -> Event:
     request, billings = outcome.request, outcome.billings
     data = LLMRequestCompletedV1(
         provider=outcome.target.provider,
-        request_type="comparison",
         correlation_id=request.correlation_id,
         success=isinstance(outcome, Completed),
         response_time_ms=outcome.response_time_ms,

@@ -85,7 +85,7 @@ class History:
         self._lately.append(reading)
         while self._lately[1].at_s <= reading.at_s - _MINUTE_S:
             self._lately.popleft()
-        step = int((reading.at_s - self._start_s) // STEP_S)
+        step = int(reading.at_s - self._start_s) // STEP_S
         if step <= self._step:
             return
         self._ends.extend([None] * min(step - self._step - 1, STEPS))

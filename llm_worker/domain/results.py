@@ -30,7 +30,6 @@ def completed_result(outcome: Completed) -> LLMComparisonResultV1:
         winner=verdict.winner,
         justification=cut_at_word(verdict.justification),
         confidence=wire_confidence(verdict.confidence),
-        error_detail=None,
         **_shared(outcome),
     )
 
@@ -40,9 +39,6 @@ def failed_result(outcome: Failed) -> LLMComparisonResultV1:
     request = outcome.request
     details = {"errors": [_of_attempt(finished) for finished in outcome.attempts]}
     return LLMComparisonResultV1(
-        winner=None,
-        justification=None,
-        confidence=None,
         error_detail=_error_detail(
             outcome.error,
             correlation_id=request.correlation_id,
@@ -60,9 +56,6 @@ def rejected_result(outcome: Rejected, correlation_id: UUID) -> LLMComparisonRes
     return LLMComparisonResultV1(
         request_id=str(outcome.request_id),
         correlation_id=correlation_id,
-        winner=None,
-        justification=None,
-        confidence=None,
         error_detail=_error_detail(
             outcome.error,
             correlation_id=correlation_id,
@@ -193,7 +186,6 @@ def _error_detail(
         service=SERVICE,
         operation=operation,
         details=details,
-        stack_trace=None,
         trace_id=trace_id,
         span_id=span_id,
     )

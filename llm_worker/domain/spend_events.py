@@ -95,7 +95,7 @@ def key_of_text(text: str) -> AccountKey:
 
 def alert_event(alert: Alert, now: datetime) -> Event:
     """Tell that a threshold was crossed."""
-    scope = _wire_scope(alert.scope).model_dump(mode="json", exclude_none=True)
+    scope = _wire_scope(alert.scope).model_dump(exclude_none=True)
     text = json.dumps(scope, ensure_ascii=False, separators=(",", ":"))
     data = LLMCostAlertV1(
         alert_type=alert.alert_type,

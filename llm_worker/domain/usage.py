@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from llm_worker.domain.spend import Scope
     from llm_worker.domain.spend_view import SpendView
 
 
 class Dimension(StrEnum):
-    """What usage can be broken down by."""
+    """What usage can be broken down by: the parts of a scope, by their names."""
 
     PROVIDER = "provider"
     MODEL = "model"
@@ -39,7 +38,7 @@ def usage_by(view: SpendView, period: str, by: Sequence[Dimension]) -> list[Usag
     groups: dict[tuple[str, ...], Account] = {}
     for scope, account in view.totals(period):
         if is_cell(scope):
-            names = tuple(_value(scope, dimension) for dimension in by)
+            names = tuple(str(getattr(scope, dimension)) for dimension in by)
             groups.setdefault(names, Account()).add(account)
     lines = [UsageLine(names=names, total=total) for names, total in groups.items()]
     return sorted(lines, key=lambda line: (-line.total.cost_usd, line.names))
@@ -75,15 +74,3 @@ def in_numbers(account: Account) -> dict[str, Any]:
         "unknown_costs": account.unknown_costs,
         "savings_usd": f"{account.savings_usd:f}",
     }
-
-
-def _value(scope: Scope, dimension: Dimension) -> str:
-    match dimension:
-        case Dimension.PROVIDER:
-            return str(scope.provider or "")
-        case Dimension.MODEL:
-            return scope.model or ""
-        case Dimension.ORGANIZATION:
-            return scope.organization or ""
-        case Dimension.LANE:
-            return scope.lane or ""

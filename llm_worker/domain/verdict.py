@@ -134,10 +134,8 @@ def cut_at_word(text: str, limit: int = JUSTIFICATION_LIMIT) -> str:
     """Shorten `text` to `limit` characters, at a word, with an ellipsis."""
     if len(text) <= limit:
         return text
-    kept = text[: limit - 1]
-    words = kept.rsplit(None, 1)
-    at_word = words[0] if len(words) > 1 else kept
-    return at_word.rstrip() + _ELLIPSIS
+    words = text[: limit - 1].rsplit(None, 1)
+    return (words[0] if words else "") + _ELLIPSIS
 
 
 def total_cost(billings: Iterable[Billing]) -> Decimal | None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_worker.contracts.vocabulary import AlertType, ProviderName
-from llm_worker.domain.alerts import Alert, alert_id, alerts_due
+from llm_worker.domain.alerts import Alert, alert_id, alerts_due, judged_months
 from llm_worker.domain.budgets import EVERY_OTHER, Allowance, Budgets
 from llm_worker.domain.spend import EVERYTHING, Scope
 from tests.support.spend import DAY
@@ -181,6 +181,20 @@ def test_week_before_reaches_into_the_last_year() -> None:
     costs = {"2026-12-29": "1", "2026-12-30": "1", "2026-12-31": "1", "2027-01-01": "3"}
     [alert] = _due(costs, Budgets(spike_factor=Decimal(3)), day="2027-01-01")
     assert alert.period == "2027-01-01"
+
+
+@pytest.mark.parametrize(
+    ("day", "months"),
+    [
+        ("2026-11-08", {"2026-11"}),
+        ("2027-01-07", {"2027-01", "2026-12"}),
+        ("0001-01-01", {"0001-01"}),
+    ],
+)
+def test_day_is_judged_by_its_own_month_and_that_of_the_week_before(
+    day: str, months: set[str]
+) -> None:
+    assert judged_months(day) == months
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "0001-01-05", "9999-12-31"])

@@ -75,10 +75,12 @@ def test_window_tells_requests_attempts_tokens_and_money() -> None:
     tokens = {"prompt_tokens": 10, "total_tokens": 15}
     _add(windows, 0, 5_100, cost_of(usd=0.1, token_usage=tokens))
     _add(windows, 1, 5_900, cost_of(usd=0.2, token_usage=tokens))
-    _add(windows, 2, 5_999, cost_of(usd=None, provider="google"))
+    for offset in (2, 3, 4):
+        _add(windows, offset, 5_999, cost_of(usd=None, provider="google"))
     _add(windows, 0, 5_000, completion_value(response_time_ms=100), REQUESTS)
     _add(windows, 1, 5_500, completion_value(response_time_ms=300, success=False), REQUESTS)
     _add(windows, 0, 5_200, failure_value(), FAILURES)
+    _add(windows, 1, 5_300, failure_value(), FAILURES)
     [data] = _closed(windows)
     assert data.period_start == datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
     assert data.period_end == datetime(1970, 1, 1, 0, 0, 6, tzinfo=UTC)
@@ -87,24 +89,33 @@ def test_window_tells_requests_attempts_tokens_and_money() -> None:
     assert data.total_cost == Decimal("0.3")
     assert data.average_response_time_ms == 200
     openai, google = data.provider_stats["openai"], data.provider_stats["google"]
-    assert (openai.requests, openai.failures, openai.tokens) == (2, 1, 30)
+    assert (openai.requests, openai.failures, openai.tokens) == (2, 2, 30)
     assert (openai.cost, openai.p50_response_ms, openai.p95_response_ms) == (
         Decimal("0.3"),
         100,
         100,
     )
     assert (google.requests, google.cost, google.p50_response_ms) == (0, Decimal(0), None)
-    assert data.metadata["unknown_costs"] == 1
+    assert google.tokens == 0
+    assert data.metadata["unknown_costs"] == 3
+
+
+def test_window_of_attempts_alone_has_no_requests_to_tell_of() -> None:
+    windows = _windows()
+    _add(windows, 0, 0)
+    [data] = _closed(windows)
+    assert (data.total_requests, data.average_response_time_ms) == (0, 0)
+    assert data.metadata["cache_hit_rate"] == 0
 
 
 def test_cache_hits_are_requests_that_no_provider_was_asked_for() -> None:
     windows = _windows(REQUESTS)
     for offset in range(4):
-        hit = {"cached": offset == 0}
+        hit = {"cached": offset < 2}
         _add(windows, offset, 0, completion_value(metadata=hit, response_time_ms=10), REQUESTS)
     [data] = _closed(windows)
-    assert (data.total_requests, data.provider_stats["openai"].requests) == (4, 3)
-    assert data.metadata["cache_hit_rate"] == 0.25
+    assert (data.total_requests, data.provider_stats["openai"].requests) == (4, 2)
+    assert data.metadata["cache_hit_rate"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -169,6 +180,18 @@ def test_event_that_stands_there_twice_is_counted_once() -> None:
     assert data.metadata["next_offsets"] == {"cost_tracking/0": 2}
 
 
+def test_event_of_a_published_window_is_not_counted_again_until_it_is_forgotten() -> None:
+    windows, twice = _windows(from_ms=1_000), cost_of(uid(1), usd=0.1)
+    windows.skip(COSTS, 0, 900, uid(1))
+    windows.skip(COSTS, 1, 1_000 + 3_600_000 // 100, uid(2))
+    _add(windows, 2, 1_500, twice)
+    assert not _closed(windows)
+    windows.skip(COSTS, 3, 2 * 3_600_000, uid(3))
+    _add(windows, 4, 2 * 3_600_000, twice)
+    [data] = _closed(windows)
+    assert data.total_cost == Decimal("0.1")
+
+
 def test_late_record_goes_into_the_window_that_its_partition_has_reached() -> None:
     windows = _windows()
     for offset, at_ms in enumerate((500, 1_500, 400)):
@@ -214,6 +237,12 @@ def test_window_of_partitions_read_to_their_ends_is_closed_when_its_grace_has_pa
 
 def test_windows_before_the_last_published_one_do_not_come_again() -> None:
     windows = _windows(from_ms=5_000)
+    _add(windows, 0, 100)
+    assert _starts_ms(_closed(windows)) == [5_000]
+
+
+def test_windows_begin_at_multiples_of_their_length_whatever_was_published_before() -> None:
+    windows = _windows(from_ms=5_500)
     _add(windows, 0, 100)
     assert _starts_ms(_closed(windows)) == [5_000]
 

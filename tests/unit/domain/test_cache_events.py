@@ -79,8 +79,13 @@ def test_hit_costs_nothing_and_tells_what_it_saved() -> None:
     assert (cost.cached, cost.outcome, cost.attempt) == (True, "cached", 0)
     assert cost.cache_cost_savings_usd == Decimal("0.25")
     assert (cost.user_id, cost.organization_id, cost.token_usage) == ("u", "o", {})
-    assert cost.metadata["bought_by"] == str(UUID(int=7))
-    assert cost.metadata["savings_known"] is True
+    assert cost.request_type == "comparison"
+    assert cost.metadata == {
+        "lane": "normal",
+        "request_id": str(request.request_id),
+        "bought_by": str(UUID(int=7)),
+        "savings_known": True,
+    }
 
 
 def test_hit_on_a_verdict_of_unknown_price_says_that_its_savings_are_unknown() -> None:
@@ -99,6 +104,7 @@ def test_hit_event_says_where_it_was_found_and_who_paid(tier: CacheTier) -> None
     hit = event.data
     assert isinstance(hit, LLMCacheHitV1)
     assert (hit.cache_tier, hit.bought_by, hit.saved_usd) == (tier, UUID(int=7), Decimal("0.25"))
+    assert hit.metadata == {"request_id": str(request.request_id)}
     assert "cache_miss" not in _events(outcome)
 
 
@@ -138,6 +144,7 @@ def test_miss_is_told_of_verdicts_and_of_failures() -> None:
     ):
         event = _events(replace(outcome, is_cache_miss=True))["cache_miss"]
         assert isinstance(event.data, LLMCacheMissV1)
+        assert event.data.metadata == {"request_id": str(request.request_id)}
         assert event.event_id == uuid5(request.request_id, "cache_miss")
         assert "cache_miss" not in _events(outcome)
 

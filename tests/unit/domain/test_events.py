@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import uuid5
@@ -28,6 +29,7 @@ from llm_worker.domain.events import events_of
 from llm_worker.domain.outcome import BreakerMove, FinishedAttempt, Rejected, Repair
 from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
+    NOW,
     attempt_of,
     codec_of,
     completed_of,
@@ -39,6 +41,7 @@ from tests.support.builders import (
 
 if TYPE_CHECKING:
     from llm_worker.domain.errors import ProviderError
+    from llm_worker.domain.outcome import Outcome
     from llm_worker.domain.verdict import Completion
 
 _REPAIR = Repair(answer="Both are fine.", fault="it names no winner")
@@ -46,6 +49,13 @@ _REPAIR = Repair(answer="Both are fine.", fault="it names no winner")
 
 def _kinds(found: list[Event | DeadLetter]) -> list[str]:
     return [event.topic if isinstance(event, Event) else "dead_letter" for event in found]
+
+
+def _event_of(outcome: Outcome, topic: str) -> Event:
+    [found] = [
+        each for each in events_of(outcome) if isinstance(each, Event) and each.topic == topic
+    ]
+    return found
 
 
 def _ids(found: list[Event | DeadLetter]) -> list[str]:
@@ -155,6 +165,45 @@ def test_completion_event_tells_unknown_cost_from_none() -> None:
     assert completed.metadata["cost_known"] is False
 
 
+def test_completion_event_tells_of_what_request_and_why_there_is_no_verdict() -> None:
+    request = request_of(user_id="u1", organization_id="school")
+    error = ProviderTimeoutError("late", billing=Billing(cost_usd=Decimal(1)))
+    data = _event_of(failed_of(request, error, attempt_of(error)), "request_completed").data
+    assert isinstance(data, LLMRequestCompletedV1)
+    assert (data.success, data.request_type, data.error_message) == (False, "comparison", "late")
+    assert data.metadata == {
+        "cached": False,
+        "model": "mock-judge-1",
+        "attempts": 1,
+        "cost_known": True,
+        "request_id": str(request.request_id),
+        "organization_id": "school",
+        "user_id": "u1",
+        "lane": "normal",
+    }
+    bought = _event_of(completed_of(request), "request_completed").data
+    assert isinstance(bought, LLMRequestCompletedV1)
+    assert (bought.success, bought.error_message) == (True, None)
+
+
+def test_events_of_a_request_carry_its_correlation_and_trace_and_when_it_ended() -> None:
+    request = replace(request_of(), trace={"traceparent": "00-a-b-01"})
+    error = DeadlinePassedError("too late")
+    completed_at = NOW + timedelta(seconds=3)
+    outcome = replace(failed_of(request, error), completed_at=completed_at, is_cache_miss=True)
+    found = list(events_of(outcome))
+    [letter] = [event for event in found if isinstance(event, DeadLetter)]
+    assert (letter.delivery, letter.error) == (request.delivery, error)
+    assert letter.timestamp == completed_at
+    events = [event for event in found if isinstance(event, Event)]
+    assert len(events) == 3
+    for event in events:
+        assert event.correlation_id == request.correlation_id
+        assert (event.trace, event.timestamp) == (request.trace, completed_at)
+    assert isinstance(events[-1].data, LLMComparisonResultV1)
+    assert events[-1].data.error_detail is not None
+
+
 def test_result_goes_where_the_caller_wants_it() -> None:
     request = request_of(callback_topic="huleedu.cj.results.v1")
     *_, result = events_of(completed_of(request))
@@ -184,12 +233,19 @@ def test_rejection_is_answered_where_somebody_can_be_and_set_aside_elsewhere() -
     [letter] = events_of(rejected)
     assert isinstance(letter, DeadLetter)
     assert isinstance(letter.error, UnreadableError)
+    assert (letter.delivery, letter.timestamp) == (rejected.delivery, rejected.completed_at)
+    assert (letter.attempts, letter.spent_usd) == (0, Decimal(0))
 
     key = b"5f0c6f4e-64a8-4d7c-8f0d-6a4a8c0a9f11"
     answerable = codec_of().decode(delivery_of(b"no json", key=key))
     assert isinstance(answerable, Rejected)
+    trace = {"traceparent": "00-a-b-01"}
+    answerable = replace(answerable, trace=trace, reply_topic="huleedu.cj.results.v1")
     [answer] = events_of(answerable)
     assert isinstance(answer, Event)
+    assert isinstance(answer.data, LLMComparisonResultV1)
+    assert (answer.topic, answer.reply_topic) == ("comparison_result", "huleedu.cj.results.v1")
+    assert (answer.timestamp, answer.trace) == (answerable.completed_at, trace)
     assert answer.event_id == uuid5(answerable.event_namespace, "comparison_result")
     assert str(answer.correlation_id).encode() == key
 

@@ -39,6 +39,12 @@ def _facts(
     )
 
 
+def test_health_names_the_service_that_it_is_of() -> None:
+    assert judge(replace(_facts(), service="llm-worker-accountant")).service == (
+        "llm-worker-accountant"
+    )
+
+
 def test_worker_with_nothing_amiss_is_healthy_and_ready() -> None:
     health = judge(_facts())
     assert health.status is HealthStatus.HEALTHY
@@ -69,7 +75,7 @@ def test_worker_that_can_answer_nobody_is_unhealthy(facts: Facts, words: str) ->
         (_facts(replace(_KAFKA, publisher_available=False)), "publishing to Kafka fails"),
         (_facts(mock=_USABLE, openai=_OPEN), "provider openai: its circuit breaker is open"),
         (_facts(mock=_USABLE, openai=_UNCONFIGURED), "openai is enabled and not configured"),
-        (_facts(loop_lag_s=1.5), "the event loop is 1.5 s late"),
+        (_facts(loop_lag_s=1.0), "the event loop is 1.0 s late"),
         (
             replace(_facts(), cache=CacheFacts(cache_mode="redis", redis_failure_count=3)),
             "Redis does not answer",

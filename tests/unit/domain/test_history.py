@@ -72,10 +72,13 @@ def test_steps_in_which_the_loop_stood_still_are_unknown_and_later_ones_are_know
     assert hour.ended_s == _START_S + 105
 
 
-def test_step_whose_end_was_seen_a_little_late_is_known() -> None:
+@pytest.mark.parametrize(("after_s", "verdicts"), [(17, 3), (20, 3), (20.5, None)])
+def test_step_is_known_whose_end_was_seen_at_most_five_seconds_late(
+    after_s: float, verdicts: int | None
+) -> None:
     history = _history()
-    history.note(_reading(17, verdicts=3))
-    assert history.hour().verdicts == (3,)
+    history.note(_reading(after_s, verdicts=3))
+    assert history.hour().verdicts == (verdicts,)
 
 
 def test_an_hour_is_kept_and_no_more() -> None:
@@ -129,6 +132,13 @@ def test_trend_forgets_what_was_more_than_five_minutes_ago() -> None:
     shrinking = _noted(range(601, 901), lambda second: {"lags": _lag(6_600 - second)}, grown)
     trend = shrinking.lag_per_minute("t", _reading(900, lags=_lag(5_700)))
     assert trend == pytest.approx(-60)
+
+
+def test_trend_goes_back_beyond_a_step_in_which_nobody_looked() -> None:
+    history = _noted(range(1, 31), lambda second: {"lags": _lag(1_000 - second)})
+    history = _noted(range(69, 91), lambda second: {"lags": _lag(970 - 2 * second)}, history)
+    # From 985 records at 15 s on.
+    assert history.lag_per_minute("t", _reading(90, lags=_lag(790))) == -156
 
 
 def test_trend_begins_anew_with_other_partitions() -> None:

@@ -6,12 +6,28 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_worker.adapters.kafka.spend_codec import SpendCodec
+from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.domain import journal as journal_module
-from llm_worker.domain.journal import Journal, SeenIds
-from tests.support.spend import DAY_MS, entry_of, lost_of, placed_of, uid
+from llm_worker.domain.journal import Journal, SeenIds, placed_entry
+from tests.support.builders import TOPICS
+from tests.support.spend import (
+    DAY_MS,
+    FAILURES,
+    cost_of,
+    entry_of,
+    failure_value,
+    lost_of,
+    placed_of,
+    record_of,
+    uid,
+)
 
 if TYPE_CHECKING:
     import pytest
+
+    from llm_worker.domain.delivery import PlacedRecord
+    from llm_worker.domain.journal import Placed
 
 
 def test_id_is_known_by_its_lowest_offset() -> None:
@@ -31,6 +47,20 @@ def test_id_that_is_older_than_the_horizon_is_forgotten() -> None:
     seen.note(uid(2), 1, 20)
     seen.note(uid(3), 2, 1_020)
     assert seen.note(uid(1), 3, 1_020) == 3
+
+
+def test_id_that_is_just_as_old_as_the_horizon_is_known_and_so_are_those_after_it() -> None:
+    seen = SeenIds(1_000)
+    for offset, at_ms in enumerate((0, 20, 25, 1_020)):
+        seen.note(uid(offset), offset, at_ms)
+    assert [seen.note(uid(number), 9, 1_020) for number in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_clock_that_goes_back_a_little_makes_no_id_forgotten_too_soon() -> None:
+    seen = SeenIds(1_000)
+    for offset, at_ms in enumerate((50, 45, 1_045)):
+        seen.note(uid(offset), offset, at_ms)
+    assert seen.note(uid(0), 9, 1_045) == 0
 
 
 def test_ids_are_forgotten_so_that_memory_does_not_grow_for_ever() -> None:
@@ -93,6 +123,7 @@ def test_event_is_replaced_once_and_by_the_same_one_whenever_that_is_delivered_a
     journal.note(placed_of(1, known))
     assert journal.note(placed_of(2, known)) is None
     assert journal.note(placed_of(0, lost)) == ()
+    assert journal.note(placed_of(2, known)) is None
     assert journal.note(placed_of(1, known)) == (lost,)
     assert journal.note(placed_of(2, known)) is None
 
@@ -117,6 +148,22 @@ def test_id_that_was_forgotten_begins_anew_as_lost_and_is_replaced_once_more() -
     journal.note(placed_of(3, at_ms=2_000))
     assert journal.note(placed_of(4, second, at_ms=2_000)) == ()
     assert journal.note(placed_of(5, known, at_ms=2_000)) == (second,)
+
+
+def _placed(record: PlacedRecord) -> Placed | None:
+    event = SpendCodec(TOPICS).event(record)
+    assert isinstance(event, EventEnvelope)
+    return placed_entry(record, event)
+
+
+def test_event_adds_its_entry_at_the_place_of_its_record_or_nothing() -> None:
+    record = record_of(cost_of(uid(1), usd=0.5), offset=7, at_ms=9)
+    placed = _placed(record)
+    assert placed is not None
+    assert (placed.offset, placed.at_ms) == (7, 9)
+    assert (placed.entry.event_id, placed.entry.cost_usd) == (uid(1), Decimal("0.5"))
+    attempt = record_of(failure_value(), source=FAILURES)
+    assert _placed(attempt) is None
 
 
 def test_only_so_many_lost_attempts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from llm_worker.domain.judging import (
     DEFAULT_MAX_TOKENS,
     VERDICT_SCHEMA,
     Question,
+    expected_usage,
     question_of,
     repair_prompt,
 )
@@ -70,6 +71,11 @@ def test_repair_reaches_the_question_and_its_prompt_says_what_is_wrong() -> None
     prompt = repair_prompt(_REPAIR)
     assert _REPAIR.fault in prompt
     assert '"winner"' in prompt
+
+
+def test_guess_at_the_tokens_grows_by_one_for_every_four_bytes_of_the_prompt() -> None:
+    totals = [expected_usage(prompt_bytes).total() for prompt_bytes in (0, 4_003)]
+    assert totals == [500, 1_500]
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,4 @@ def test_another_target_may_be_tried_where_that_is_wanted_or_a_price_is_missing(
     assert error.may_go_elsewhere
     assert "mock-judge-1" in error.message
     assert "LLM_WORKER_BUDGET__HARD" in error.message
+    assert "name another model" in error.message

@@ -218,6 +218,7 @@ def test_all_open_until_after_the_deadline_ends_the_request_at_once() -> None:
     assert isinstance(step, Stop)
     assert step.error.code is ErrorCode.CIRCUIT_BREAKER_OPEN
     assert step.error.is_retryable
+    assert "name another provider" in step.error.message
 
 
 def test_limits_until_after_the_deadline_end_the_request_as_a_rate_limit() -> None:
@@ -225,6 +226,8 @@ def test_limits_until_after_the_deadline_end_the_request_as_a_rate_limit() -> No
     step = _pursuit(_A, deadline_s=60).next_step(readiness, 0)
     assert isinstance(step, Stop)
     assert step.error.code is ErrorCode.RATE_LIMIT
+    assert "rate limit" in step.error.message
+    assert "not_after" in step.error.message
 
 
 def test_target_without_room_before_the_deadline_is_left_out_for_a_while() -> None:
@@ -460,6 +463,15 @@ def test_postponed_target_is_out_for_ever_longer() -> None:
         now_s = step.until_s
         assert pursuit.next_step(_ready, now_s) == Go(_A)
     assert waits == pytest.approx([0.2, 0.4, 0.8, 1.6, 2, 2])
+
+
+def test_budget_that_is_set_aside_until_the_deadline_is_what_is_told() -> None:
+    pursuit = _pursuit(_A, deadline_s=0.1)
+    pursuit.postpone(_A, 0)
+    step = pursuit.next_step(_ready, 0)
+    assert isinstance(step, Stop)
+    assert step.error.code is ErrorCode.RATE_LIMIT
+    assert "the budget has no room" in step.error.message
 
 
 def test_postponing_does_not_bring_back_what_is_ruled_out() -> None:

@@ -207,6 +207,8 @@ def test_lower_limit_of_the_provider_holds_and_a_higher_one_does_not() -> None:
     assert bucket.per_minute == 600
     bucket.correct(0, None, 0.0)
     assert bucket.per_minute == 600
+    bucket.correct(1, None, 0.0)
+    assert bucket.per_minute == 1
 
 
 def test_clock_that_is_read_out_of_order_gives_nothing_twice() -> None:

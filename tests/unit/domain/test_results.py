@@ -2,20 +2,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 from llm_worker.contracts.result import JUSTIFICATION_LIMIT, LLMComparisonResultV1
 from llm_worker.contracts.vocabulary import ErrorCode, Winner
 from llm_worker.domain.errors import ProviderTimeoutError, RateLimitedError
-from llm_worker.domain.results import completed_result, failed_result, shrunk, trace_id_of
+from llm_worker.domain.outcome import Rejected
+from llm_worker.domain.results import (
+    completed_result,
+    failed_result,
+    rejected_result,
+    shrunk,
+    trace_id_of,
+)
 from llm_worker.domain.verdict import Billing, CallFacts
 from tests.support.builders import (
     attempt_of,
+    codec_of,
     completed_of,
     completion_of,
+    delivery_of,
     failed_of,
     hit_of,
     request_of,
 )
+
+_TRACE_ID, _SPAN_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+_TRACE = {"traceparent": f"00-{_TRACE_ID}-{_SPAN_ID}-01"}
 
 
 def test_verdict_is_told_as_the_contract_says() -> None:
@@ -68,6 +81,33 @@ def test_failure_tells_each_attempt_in_order() -> None:
     assert detail.details["errors"][0]["retry_after"] == 2.0
     assert detail.details["errors"][0]["http_status"] == 429
     assert (detail.trace_id, detail.span_id) == (None, None)
+    assert detail.operation == "judge"
+    assert (detail.details["provider"], detail.details["model"]) == ("mock", "mock-judge-1")
+    assert detail.details["errors"][1]["message"] == "no answer"
+    assert detail.details["errors"][1]["model"] == "mock-judge-1"
+
+
+def test_rejection_tells_whose_request_could_not_be_accepted_and_that_it_cost_nothing() -> None:
+    rejected = codec_of().decode(delivery_of(b"no json"))
+    assert isinstance(rejected, Rejected)
+    result = rejected_result(replace(rejected, trace=_TRACE), UUID(int=7))
+    assert LLMComparisonResultV1.model_validate(result.model_dump()) == result
+    assert (result.request_id, result.correlation_id) == (str(rejected.request_id), UUID(int=7))
+    assert (result.cost_estimate, result.cost_known, result.cached) == (0, True, False)
+    assert (result.attempts, result.response_time_ms) == (0, 0)
+    detail = result.error_detail
+    assert detail is not None
+    assert (detail.operation, detail.error_code) == ("accept", ErrorCode.PARSING_ERROR)
+    assert (detail.trace_id, detail.span_id) == (result.trace_id, _SPAN_ID) == (_TRACE_ID, _SPAN_ID)
+
+
+def test_traced_request_has_its_trace_in_its_result_and_in_its_error() -> None:
+    request = replace(request_of(), trace=_TRACE)
+    assert completed_result(completed_of(request)).trace_id == _TRACE_ID
+    result = failed_result(failed_of(request, RateLimitedError("slow down")))
+    assert result.trace_id == _TRACE_ID
+    assert result.error_detail is not None
+    assert (result.error_detail.trace_id, result.error_detail.span_id) == (_TRACE_ID, _SPAN_ID)
 
 
 def test_failure_tells_the_providers_own_ids_of_the_calls() -> None:
@@ -120,7 +160,9 @@ def test_too_large_result_loses_metadata_first_and_words_second() -> None:
         "prompt_sha256": request.prompt.sha256,
         "metadata_dropped": "the result was too large",
     }
-    assert len(short.justification or "") <= 80
+    assert short.justification is not None
+    assert short.justification.startswith("word word")
+    assert len(short.justification) <= 80
     assert short.winner is result.winner
 
 
@@ -130,6 +172,5 @@ def test_error_result_shrinks_too() -> None:
 
 
 def test_trace_id_is_read_out_of_the_traceparent() -> None:
-    trace_id = "0af7651916cd43dd8448eb211c80319c"
-    assert trace_id_of({"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}) == trace_id
+    assert trace_id_of(_TRACE) == _TRACE_ID
     assert trace_id_of({}) is None

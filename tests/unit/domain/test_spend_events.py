@@ -88,6 +88,7 @@ def test_key_stands_on_the_topic_as_readers_expect_it() -> None:
     assert key_text(AccountKey(EVERYTHING, "2026-11", COSTS)) == (
         '[null,null,null,null,"2026-11","cost_tracking",0]'
     )
+    assert "école" in key_text(AccountKey(Scope(organization="école"), DAY, COSTS))
 
 
 def test_account_that_is_published_again_has_its_old_id_and_a_changed_one_another() -> None:
@@ -140,10 +141,11 @@ def test_spike_has_no_share_and_a_providers_alert_names_it() -> None:
     data = data_of(SpendCodec(TOPICS).render(event).value)
     assert (data["provider"], data["metadata"]["share"]) == ("google", None)
     assert data["metadata"]["organization_id"] is None
+    assert data["metadata"]["scope"] == {"provider": "google"}
 
 
 def test_window_that_is_published_again_has_its_old_id() -> None:
-    def event_id(minute: int) -> object:
+    def event_id(minute: int, place: str = "cost_tracking/0") -> object:
         data = LLMUsageAnalyticsV1(
             period_start=NOW.replace(minute=minute),
             period_end=NOW,
@@ -154,7 +156,7 @@ def test_window_that_is_published_again_has_its_old_id() -> None:
             total_tokens={},
             total_cost=Decimal(0),
             average_response_time_ms=0,
-            metadata={"next_offsets": {"cost_tracking/0": 1}},
+            metadata={"next_offsets": {place: 1}},
         )
         event = analytics_event(data, NOW)
         assert event.topic is TopicName.USAGE_ANALYTICS
@@ -162,3 +164,4 @@ def test_window_that_is_published_again_has_its_old_id() -> None:
         return event.event_id
 
     assert event_id(1) == event_id(1) != event_id(2)
+    assert event_id(1) != event_id(1, "cost_tracking/3")  # another owner's

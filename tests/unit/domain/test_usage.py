@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -98,6 +99,20 @@ def test_money_is_decimal_text_with_every_digit() -> None:
     assert in_numbers(account)["savings_usd"] == "1000"
     assert in_numbers(Account(cost_usd=Decimal("1E-12")))["cost_usd"] == "0.000000000001"
     assert in_numbers(Account())["cost_usd"] == "0"
+
+
+def test_total_is_written_down_under_its_names() -> None:
+    account = Account(requests=5, failures=1, cache_hits=2, tokens={"total_tokens": 9})
+    account = replace(account, unknown_costs=3, cost_usd=Decimal("0.5"), savings_usd=Decimal(1))
+    assert in_numbers(account) == {
+        "requests": 5,
+        "failures": 1,
+        "cache_hits": 2,
+        "tokens": {"total_tokens": 9},
+        "cost_usd": "0.5",
+        "unknown_costs": 3,
+        "savings_usd": "1",
+    }
 
 
 def test_report_tells_today_and_this_month_in_utc() -> None:

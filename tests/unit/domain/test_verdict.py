@@ -11,6 +11,7 @@ from llm_worker.domain.verdict import (
     Billing,
     Usage,
     cut_at_word,
+    own_confidence,
     total_cost,
     total_usage,
     wire_confidence,
@@ -24,6 +25,10 @@ def test_confidence_is_mapped_to_one_to_five_and_clamped(inside: float, on_wire:
     assert wire_confidence(inside) == on_wire
 
 
+def test_confidence_is_mapped_back_from_the_wire() -> None:
+    assert [own_confidence(on_wire) for on_wire in (1, 3, 4, 5)] == [0, 0.5, 0.75, 1]
+
+
 def test_text_within_the_limit_is_left_as_it_is() -> None:
     assert cut_at_word("a b", 3) == "a b"
 
@@ -34,6 +39,10 @@ def test_long_text_is_cut_at_a_word_with_an_ellipsis() -> None:
 
 def test_word_without_an_end_is_cut_within() -> None:
     assert cut_at_word("x" * 600) == "x" * (JUSTIFICATION_LIMIT - 1) + "…"
+
+
+def test_text_without_a_word_is_cut_to_the_ellipsis() -> None:
+    assert cut_at_word(" " * 9, 4) == "…"
 
 
 @given(st.text(), st.integers(2, 40))
@@ -58,6 +67,24 @@ def test_unknown_kinds_of_tokens_are_left_out() -> None:
         "prompt_tokens": 3,
         "completion_tokens": 0,
         "total_tokens": 3,
+        "reasoning_tokens": 1,
+    }
+
+
+def test_known_kinds_of_tokens_have_their_names_and_a_total_of_what_was_sent_and_answered() -> None:
+    usage = Usage(
+        prompt_tokens=7,
+        completion_tokens=5,
+        cache_read_tokens=4,
+        cache_write_tokens=2,
+        reasoning_tokens=1,
+    )
+    assert usage.counts() == {
+        "prompt_tokens": 7,
+        "completion_tokens": 5,
+        "total_tokens": 12,
+        "cache_read_tokens": 4,
+        "cache_write_tokens": 2,
         "reasoning_tokens": 1,
     }
 

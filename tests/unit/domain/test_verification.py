@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -184,3 +184,4 @@ def test_last_month_is_read_whole_with_the_days_before_it_that_ids_may_come_from
     now: datetime, since: datetime
 ) -> None:
     assert recent_since(now, horizon_ms=86_400_000) == since
+    assert recent_since(now) == since + timedelta(days=1)

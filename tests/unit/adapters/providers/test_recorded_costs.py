@@ -25,7 +25,7 @@ from llm_worker.adapters.providers.http_provider import HttpProvider
 from llm_worker.adapters.providers.openai import OpenAIDialect
 from llm_worker.adapters.providers.openrouter import OpenRouterDialect
 from llm_worker.adapters.providers.self_hosted import SelfHostedDialect
-from llm_worker.bootstrap.providers import build_provider, models_of
+from llm_worker.bootstrap.providers.configured import build_provider, models_of
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.outcome import Attempt, Target
 from llm_worker.settings import load_settings
