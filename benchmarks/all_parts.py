@@ -1,6 +1,6 @@
 """Every part of the bench, in the order of the report, and how much of it is measured.
 
-The sizes are such that all of it takes 25 minutes on two cores; --quick shows that it runs.
+The sizes are such that all of it takes 40 minutes on two cores; --quick shows that it runs.
 """
 
 from __future__ import annotations
