@@ -60,12 +60,15 @@ def _delay(given: str | None) -> str:
     return f"after {count} {unit}{'s' if count != 1 else ''}"
 
 
-def _parse(command: click.Command, arguments: list[str]) -> None:
+def _parse(
+    command: click.Command, arguments: list[str], parent: click.Context | None = None
+) -> None:
     """Read a command line as click would, and run nothing; raises UsageError for a wrong one."""
     if not isinstance(command, click.Group):
-        command.make_context(command.name, arguments)
+        command.make_context(command.name, arguments, parent)
         return
     name, *rest = arguments
-    found = command.get_command(click.Context(command), name)
+    ctx = click.Context(command, parent, **command.context_settings)
+    found = command.get_command(ctx, name)
     assert found is not None, f"there is no command {name}"
-    _parse(found, rest)
+    _parse(found, rest, ctx)

@@ -44,9 +44,10 @@ def run(words: Sequence[str]) -> None:
     """Run a command that goes on for ever until it is ready, then end it; it must end well."""
     name, *options = words
     if name in {"dev", "demo"}:
-        command = cli.get_command(click.Context(cli), name)
+        root = click.Context(cli, **cli.context_settings)  # a command keeps its first one's -h
+        command = cli.get_command(root, name)
         assert command
-        command.make_context(name, options)
+        command.make_context(name, options, parent=root)
     elif "--help" in options or "-h" in options:
         subprocess.run(_command(words), check=True)  # noqa: S603 - our own
     elif name == "tail":
