@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
 from llm_worker.domain.request import build_prompt
 from tests.chaos.evidence import Sent
-from tests.chaos.watch import beside, until
+from tests.chaos.watch import beside, paced, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from llm_worker.contracts.topics import TopicCatalog
 
 _PROMPT = "Which essay answers the task better?"
-_BEHIND_AT_MOST_S = 1.0
 
 
 class Load:
@@ -99,12 +97,9 @@ class Load:
         """Send at a rate beside the body, and after it until so many were sent."""
 
         async def run() -> None:
-            lanes, due_s = list(Lane), time.monotonic()
-            for turn in count():
+            lanes = list(Lane)
+            async for turn in paced(rate_per_s):
                 await self.send(lane=lanes[turn % len(lanes)], **data)
-                # What an outage held up is made up for, but not all at once.
-                due_s = max(due_s + 1 / rate_per_s, time.monotonic() - _BEHIND_AT_MOST_S)
-                await asyncio.sleep(due_s - time.monotonic())
 
         async with beside(run()):
             yield

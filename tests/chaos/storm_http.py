@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.domain.request import build_prompt
 from tests.chaos.evidence import Sent
 from tests.chaos.storm_bills import HttpAnswer
-from tests.chaos.watch import beside, until
+from tests.chaos.watch import beside, paced, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -46,9 +45,8 @@ class HttpLoad:
         """Ask beside the body; who has no answer when it ends goes on asking."""
 
         async def run() -> None:
-            for number in count():
+            async for number in paced(rate_per_s):
                 self._begin(number)
-                await asyncio.sleep(1 / rate_per_s)
 
         async with beside(run()):
             yield

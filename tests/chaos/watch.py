@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, suppress
 from inspect import isawaitable
+from itertools import count
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from llm_worker.contracts.topics import TopicCatalog
     from tests.chaos.evidence import Call
 
+_BEHIND_AT_MOST_S = 1.0
 _SAMPLE_S = 0.3
 _POLL_S = 0.1
 _ANSWER_TIMEOUT_MS = 5_000
@@ -171,6 +174,15 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def paced(rate_per_s: float) -> AsyncIterator[int]:
+    """Count for ever, by the clock: what held up its reader is made up for, but not all at once."""
+    due_s = time.monotonic()
+    for number in count():
+        yield number
+        due_s = max(due_s + 1 / rate_per_s, time.monotonic() - _BEHIND_AT_MOST_S)
+        await asyncio.sleep(due_s - time.monotonic())
 
 
 async def until(

@@ -36,7 +36,7 @@ class SpendFeed:
         self.view = SpendView()
         self.on_account: OnAccount = _ignored
         self._clock = clock
-        self._month = month_of(day_of(clock.now()))
+        self._month = self._since = ""
         self._topic = CompactedTopic(
             options,
             topics.on_broker(TopicName.SPEND_STATE),
@@ -67,7 +67,7 @@ class SpendFeed:
             return
         key, account = read
         self._forget()
-        if month_of(key.period) >= month_before(self._month):
+        if month_of(key.period) >= self._since:
             self.view.put(key, account)
         if account is not None:
             owner = dict(record.headers).get(OWNER) or b""
@@ -77,5 +77,5 @@ class SpendFeed:
         """Keep this month and the one before it."""
         month = month_of(day_of(self._clock.now()))
         if month != self._month:
-            self._month = month
-            self.view.forget_before(month_before(month))
+            self._month, self._since = month, month_before(month)
+            self.view.forget_before(self._since)
