@@ -102,10 +102,9 @@ class OpenRouterDialect:
         reply = chat_completions.read_completion(body, request_id=text_at(body, "id"))
         if reply.stop is Stop.FAILED:
             return self._begun_and_failed(body, object_at(body["choices"][0], "error"))
-        usage = object_at(body, "usage")
-        cost_usd = _cost_of(usage)
-        is_odd = cost_usd is None and (usage.get("cost") is not None or _is_byok(usage))
-        return replace(reply, cost_usd=cost_usd, is_cost_unknown=is_odd)
+        cost_usd = _cost_of(object_at(body, "usage"))
+        # No list has its price: it is that of whichever endpoint it chose, and of its own fee.
+        return replace(reply, cost_usd=cost_usd, is_cost_unknown=cost_usd is None)
 
     def read_error(
         self, status: int, body: JsonObject, headers: Headers, now: datetime

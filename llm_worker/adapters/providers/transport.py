@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 from urllib.request import getproxies, proxy_bypass
@@ -16,7 +18,7 @@ from llm_worker.domain.errors import ProviderTimeoutError, StrangeAnswerError
 from llm_worker.domain.verdict import NO_FACTS, Billing, CallFacts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Mapping
+    from collections.abc import Mapping
 
     from llm_worker.contracts.vocabulary import ProviderName
 
@@ -24,7 +26,9 @@ CONNECT_LIMIT_S: Final = 10.0
 """Waiting for a free connection and connecting, together."""
 
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
-"""Of an answer; one with a verdict has about a kilobyte."""
+"""Of an answer, before and after it is unpacked; one with a verdict has about a kilobyte."""
+
+_EITHER_FORMAT: Final = zlib.MAX_WBITS | 32
 
 _CONNECT_SHARE: Final = 0.8
 """Connecting ends before the whole exchange does: when that runs out, the call was sent.
@@ -113,19 +117,28 @@ async def _body_of(
     response: httpx.Response, headers: Mapping[str, str], provider: ProviderName
 ) -> bytes:
     body = b""
-    async for chunk in _chunks_of(response, headers):
+    async for chunk in cast("httpx.AsyncByteStream", response.stream):
         body = body + chunk if body else chunk
         if len(body) > BODY_LIMIT_BYTES:
-            raise StrangeAnswerError(
-                f"{provider} answered with more than {BODY_LIMIT_BYTES} bytes: "
-                f"check LLM_WORKER_PROVIDERS__{provider.upper()}__BASE_URL",
-                billing=Billing(),
-                facts=CallFacts(http_status=response.status_code),
-            )
+            break
+    else:
+        body = _unpacked(body, headers.get("content-encoding", "identity"))
+    if len(body) > BODY_LIMIT_BYTES:
+        raise StrangeAnswerError(
+            f"{provider} answered with more than {BODY_LIMIT_BYTES} bytes: "
+            f"check LLM_WORKER_PROVIDERS__{provider.upper()}__BASE_URL",
+            billing=Billing(),
+            facts=CallFacts(http_status=response.status_code),
+        )
     return body
 
 
-def _chunks_of(response: httpx.Response, headers: Mapping[str, str]) -> AsyncIterable[bytes]:
-    if "content-encoding" in headers:
-        return response.aiter_bytes()  # decodes; we ask for no encoding, but some send one
-    return cast("httpx.AsyncByteStream", response.stream)
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """Undo an encoding that we did not ask for, but some send; as it came where that fails.
+
+    Not by httpx, which unpacks whatever there is in it, and as often as the header says.
+    """
+    if encoding.lower() in {"gzip", "deflate"}:
+        with suppress(zlib.error):
+            return zlib.decompressobj(_EITHER_FORMAT).decompress(body, BODY_LIMIT_BYTES + 1)
+    return body

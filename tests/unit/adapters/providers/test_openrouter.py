@@ -210,8 +210,7 @@ _COSTS = {
 def test_the_cost_is_what_was_charged_or_unknown(name: str) -> None:
     reply = reply_of(_DIALECT, name)
     assert reply.cost_usd == _COSTS[name]
-    # Where it does not say, its price list does, but not for what the owner of the key pays.
-    assert reply.is_cost_unknown == (name == "usage_own_key_untold")
+    assert reply.is_cost_unknown == (_COSTS[name] is None)
 
 
 def test_a_model_for_nothing_costs_nothing() -> None:
@@ -229,6 +228,7 @@ def test_a_charge_that_is_no_amount_is_unknown(cost: object) -> None:
 
     assert isinstance(reply, Reply)
     assert reply.cost_usd is None
+    assert reply.is_cost_unknown
 
 
 _FAILURES_IN_200: dict[str, tuple[type[ProviderError], Billing]] = {

@@ -139,16 +139,6 @@ _COSTS: Final[dict[tuple[ProviderName, str], Decimal]] = {
     (_R, "free_as_charged"): D("0"),
     (_R, "charge_of_a_model_without_price"): D("0.0123457"),
     (_R, "own_key"): D("0.0000123") + D("0.0002458"),
-    (_R, "plain"): (1523 * D("0.1") + 187 * D("0.5")) / M,
-    (_R, "cache_read"): (211 * D("4") + 6007 * D("0.2") + 187 * D("20")) / M,
-    (_R, "cache_write"): (211 * D("4") + 6007 * D("5") + 187 * D("20")) / M,
-    (_R, "reasoning"): (1523 * D("0.75") + 1931 * D("3.75")) / M,
-    (_R, "batch"): (
-        (1997 * D("0.05") + 6007 * D("0.005") + 2003 * D("0.0625") + 923 * D("0.25")) / M
-    ),
-    (_R, "longest_short_prompt"): ((50_000 * D("1.25") + 150_000 * D("0.125") + 701 * D("10")) / M),
-    (_R, "shortest_long_prompt"): ((50_001 * D("2.5") + 150_000 * D("0.25") + 701 * D("15")) / M),
-    (_R, "free_model"): D("0"),
     # A server of one's own has a price for input and one for output.
     (_S, "plain"): (1523 * D("0.07") + 187 * D("0.31")) / M,
     (_S, "cache_read"): (6218 * D("0.07") + 187 * D("0.31")) / M,
@@ -166,6 +156,8 @@ _UNKNOWN: Final = [
     *((_G, case) for case in ("usage_missing", "output_untold", "unknown_model")),
     (_G, "listed_without_price"),
     *((_R, case) for case in ("usage_missing", "unknown_model", "own_key_with_half_the_bill")),
+    # Its price is that of the endpoint it chose, so what it does not tell stands on no list.
+    *((_R, case) for case in ("plain", "cache_read", "batch", "free_model")),
     *((_S, case) for case in ("usage_missing", "output_untold")),
 ]
 

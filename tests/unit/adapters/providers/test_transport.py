@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import traceback
+import tracemalloc
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -345,12 +346,29 @@ async def test_compressed_answer_is_decoded() -> None:
         assert (await call(transport, url)).body == b'{"a": 1}'
 
 
-async def test_body_that_is_not_what_its_encoding_says_may_be_billed() -> None:
-    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: 13\r\n\r\n"
-    async with serving(head, SECRET) as url:
-        error = await failure_of(url)
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", "br"])
+async def test_body_that_cannot_be_decoded_comes_as_it_is(encoding: str) -> None:
+    head = HEAD + b"Content-Encoding: %s\r\nContent-Length: 13\r\n\r\n" % encoding.encode()
+    async with serving(head, SECRET) as url, transport_to(url) as transport:
+        assert (await call(transport, url)).body == SECRET
+
+
+async def test_body_is_not_unpacked_beyond_the_limit() -> None:
+    largest = gzip.compress(b" " * BODY_LIMIT_BYTES)
+    bomb = gzip.compress(b" " * 20 * BODY_LIMIT_BYTES)
+    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    async with serving(head % len(largest), largest) as url, transport_to(url) as transport:
+        assert len((await call(transport, url)).body) == BODY_LIMIT_BYTES
+    tracemalloc.start()
+    try:
+        async with serving(head % len(bomb), bomb) as url:
+            error = await failure_of(url)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert type(error) is StrangeAnswerError
     assert error.billing == UNKNOWN_COST
+    assert most_bytes < 5 * BODY_LIMIT_BYTES
 
 
 async def test_body_in_many_pieces_is_put_together() -> None:
