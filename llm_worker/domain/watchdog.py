@@ -34,12 +34,18 @@ def stuck_reason(progress: Progress) -> str | None:
     """
     if progress.oldest_overdue_s is not None and progress.oldest_overdue_s > OVERDUE_S:
         return f"the oldest delivery is {progress.oldest_overdue_s:.0f} s past its deadline"
-    uncommitted_s = progress.uncommitted_age_s
-    if progress.broker_answers and uncommitted_s is not None and uncommitted_s > UNCOMMITTED_S:
-        return f"finished deliveries stay uncommitted for {uncommitted_s:.0f} s"
+    if progress.broker_answers and (reason := uncommitted_reason(progress.uncommitted_age_s)):
+        return reason
     if progress.pullable > 0 and progress.since_pull_s > UNPULLED_S:
         return (
             f"{progress.pullable} records wait for a lane with room, "
             f"and none was pulled for {progress.since_pull_s:.0f} s"
         )
     return None
+
+
+def uncommitted_reason(age_s: float | None) -> str | None:
+    """Say that what is finished is not committed: refused, or a record before it was lost."""
+    if age_s is None or age_s <= UNCOMMITTED_S:
+        return None
+    return f"finished deliveries stay uncommitted for {age_s:.0f} s"

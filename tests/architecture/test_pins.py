@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import faust
 import pytest
@@ -21,15 +21,17 @@ from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from faust.app.base import BootStrategy
 from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.web.drivers.aiohttp import Web
-from mode.utils.queues import FlowControlQueue, ThrowableQueue
+from mode.utils.queues import FlowControlEvent, FlowControlQueue, ThrowableQueue
 
 from llm_worker.adapters.kafka import app as our_app
 from llm_worker.adapters.kafka import consumer as our_consumer
 from llm_worker.adapters.kafka import consumer_thread as our_consumer_thread
 from llm_worker.adapters.kafka import server as our_server
+from llm_worker.adapters.kafka import tables as our_tables
 from tests.support.apps import Drains, brokerless_app, consumer_of
 
 if TYPE_CHECKING:
@@ -49,7 +51,6 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (faust.App.on_webserver_init, "self web", "adds routes before the web server starts"),
     (faust.App._new_web, "self", "makes the web server"),
     (faust.App.on_stop, "self", "drains, before agents stop"),
-    (TableManager.on_start, "self", "sleeps a second, then starts the recovery"),
     (ThrowableQueue.full, "self", "asked by the conductor before it waits"),
     (ThrowableQueue.qsize, "self", "what the pressure callbacks measure"),
     (ThrowableQueue.clear, "self", "called at a rebalance"),
@@ -83,6 +84,11 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (RequestHandler.log_exception, "self args kw", "logs what it stumbles over"),
     (Web._create_site, "self", "makes the site that listens"),
     (Web._enabled_blueprints, "self", "Faust's own pages"),
+    # adapters/kafka/tables.py
+    (cast("Any", TableManager.recovery).fget, "self", "makes the recovery service"),
+    (TableManager.on_start, "self", "sleeps a second, then starts the recovery"),
+    (Recovery.on_rebalance, "self assigned revoked newly_assigned generation_id", "takes note"),
+    (Recovery._resume_streams, "self generation_id", "lets the flow go on after a rebalance"),
     # bootstrap/process.py
     (faust.Worker._flag_as_shutdown_by_signal, "self", "called by every signal that ends us"),
 ]
@@ -99,7 +105,8 @@ TOUCHED: list[tuple[Callable[..., Any], str, str]] = [
         "self value on_pressure_high on_pressure_drop",
         "how the conductor puts, and pauses partitions",
     ),
-    (Consumer.track_message, "self message", "adds to _unacked_messages when a stream pulls"),
+    (FlowControlEvent.resume, "self", "lets the conductor put, and clears the agents' queues"),
+    (Recovery._wait, "self coro timeout", "ends by RebalanceAgain once the next is assigned"),
 ]
 
 
@@ -109,10 +116,11 @@ def _where(function: Callable[..., Any], why: str) -> str:
 
 _TO_CHECK = "\n  ".join(_where(function, why) for function, _, why in OVERRIDDEN + TOUCHED)
 _ASSUMED = """
-  Stream(noack): pulls without acking, and tracks a message in the step in which it is pulled
+  Stream(noack): pulls without acking
   App._on_partitions_assigned: sends its signal before the flow is resumed, so that the gate forgets
     an old generation before a record of the new one comes
-  ConsumerRebalanceListener: sets app.consumer_generation_id before on_partitions_assigned
+  ConsumerRebalanceListener: sets app.consumer_generation_id before on_partitions_assigned, and
+    counts app.rebalancing_count before the flow is held
   Consumer._drain_messages: reads in _read_offset alone what it has read, and passes over what lies
     before it (ForgottenOffsets)
   Consumer.getmany: yields nothing once the generation has changed
@@ -144,7 +152,7 @@ def test_private_part_is_still_there_with_its_parameters(
 
 def test_every_override_of_ours_is_in_the_list() -> None:
     listed = {function.__name__ for function, _, _ in OVERRIDDEN}
-    for module in (our_app, our_consumer, our_consumer_thread, our_server):
+    for module in (our_app, our_consumer, our_consumer_thread, our_server, our_tables):
         for _, ours in inspect.getmembers(module, inspect.isclass):
             if ours.__module__ != module.__name__ or issubclass(ours, dict):
                 continue
@@ -158,7 +166,6 @@ def test_every_override_of_ours_is_in_the_list() -> None:
 async def test_private_attributes_are_still_there() -> None:
     with brokerless_app(Drains()) as app:
         consumer, _ = consumer_of(app)
-        assert consumer.unacked is consumer._unacked_messages, "streams track in another set"
         assert consumer._committed_offset[faust.types.TP("t", 0)] is None
         assert app.rebalancing is False
         assert isinstance(app.boot_strategy, BootStrategy)

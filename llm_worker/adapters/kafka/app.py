@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import faust
 from faust.exceptions import ConsumerNotStarted
-from faust.tables.manager import TableManager
 from mode.utils.queues import ThrowableQueue
 from typing_extensions import override
 
 from llm_worker.adapters.kafka.consumer import SafeTransport
 from llm_worker.adapters.kafka.server import BoundWeb
+from llm_worker.adapters.kafka.tables import NoTables
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -68,16 +68,6 @@ class UnblockedQueue(ThrowableQueue[Any]):
         item = super()._get()
         self._weight -= _weight_of(item)
         return item
-
-
-class NoTables(TableManager):
-    """Faust's tables, of which there are none; so nothing waits for them to be registered."""
-
-    @override
-    async def on_start(self) -> None:
-        """Let the conductor subscribe at once: Faust sleeps for a second before."""
-        await self._update_channels()
-        await self.recovery.start()
 
 
 class DeliveryApp(faust.App):
@@ -146,10 +136,6 @@ class DeliveryApp(faust.App):
     def ack(self, message: Message) -> None:
         """Let the consumer commit up to behind the message; called in gate order."""
         self.consumer.ack(message)
-
-    def drop(self, message: Message) -> None:
-        """Forget a record that came twice."""
-        cast("SafeConsumer", self.consumer).drop(message)
 
     @override
     def FlowControlQueue(

@@ -1,13 +1,15 @@
 """Faust's consumer, made safe: it commits only what is finished, and survives a refused commit.
 
 Faust's own arithmetic commits past records in flight (faust-streaming #606). Here the ordered
-gate acks in order, and this consumer independently never commits at or past the lowest offset in
-flight. Everything private that is touched here is listed in tests/architecture/test_pins.py.
+gate acks in order, and this consumer independently never commits at or past the lowest offset that
+it has fetched and that has no ack. Everything private that is touched here is listed in
+tests/architecture/test_pins.py.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,12 +43,13 @@ class SafeConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Faust's own signature, passed on
         super().__init__(*args, **kwargs)
-        # Faust's is weak: a record that nobody holds would be forgotten and committed past.
-        self._unacked_messages: set[Message] = set()
         self._read_offset = ForgottenOffsets()
+        # From the fetch on, and not from when an agent pulls it as Faust does: what is lost between
+        # the two must hold up the commits, so that the watchdog ends us, and it comes again.
+        self._fetched: defaultdict[TP, set[int]] = defaultdict(set)
         self._passed: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
-        self._waiting_since_s: float | None = None
+        self._waiting_since_s: dict[TP, float] = {}
 
     @property
     def last_heartbeat_s(self) -> float:
@@ -62,28 +65,25 @@ class SafeConsumer(driver.Consumer):
     def ack(self, message: Message) -> bool:
         """Take a record's ack; the ordered gate calls this in offset order."""
         message.acked = True
-        self._unacked_messages.discard(message)
         if message.generation_id == self.app.consumer_generation_id:
+            self._fetched[message.tp].discard(message.offset)
             self._passed[message.tp] = max(message.offset + 1, self._passed.get(message.tp, 0))
-            if self._waiting_since_s is None:
-                self._waiting_since_s = monotonic()
+            if message.tp not in self._waiting_since_s:
+                self._waiting_since_s[message.tp] = monotonic()
         return True
-
-    def drop(self, message: Message) -> None:
-        """Forget a record that came twice in one generation; its first coming counts."""
-        self._unacked_messages.discard(message)
 
     def committable(self) -> dict[TP, int]:
         """Give the offsets that may be committed now, as far as they are news."""
-        lowest: dict[TP, int] = {}
-        for message in self._unacked_messages:
-            lowest[message.tp] = min(message.offset, lowest.get(message.tp, message.offset))
-        capped = {tp: min(passed, lowest.get(tp, passed)) for tp, passed in self._passed.items()}
+        capped = {
+            tp: min(passed, min(self._fetched[tp], default=passed))
+            for tp, passed in self._passed.items()
+        }
         return {tp: mark for tp, mark in capped.items() if mark > self._committed.get(tp, 0)}
 
     def uncommitted_age_s(self) -> float | None:
         """Seconds that something finished has waited to be committed; None with nothing."""
-        return None if self._waiting_since_s is None else monotonic() - self._waiting_since_s
+        since_s = min(self._waiting_since_s.values(), default=None)
+        return None if since_s is None else monotonic() - since_s
 
     def has_fetched_all(self, tp: TP) -> bool:
         """Say whether nothing of the partition is left on the broker."""
@@ -103,7 +103,10 @@ class SafeConsumer(driver.Consumer):
         if not marks or not await self._commit(marks):
             return False
         self._committed.update(marks)
-        self._waiting_since_s = monotonic() if self.committable() else None
+        for tp, mark in marks.items():
+            del self._waiting_since_s[tp]
+            if mark < self._passed[tp]:
+                self._waiting_since_s[tp] = monotonic()
         return True
 
     @override
@@ -132,10 +135,10 @@ class SafeConsumer(driver.Consumer):
         Not sooner: the drain before it still commits. Not later: a mark left over from an older
         generation would take the group back behind what others have finished since.
         """
+        self._fetched.clear()
         self._passed.clear()
         self._committed.clear()
-        self._unacked_messages.clear()
-        self._waiting_since_s = None
+        self._waiting_since_s.clear()
         await super().on_partitions_assigned(assigned, generation_id)
 
     @override
@@ -150,6 +153,9 @@ class SafeConsumer(driver.Consumer):
             firsts = {tp: batch[0].offset for tp, batch in records.items() if batch}
             await cast("SafeConsumerThread", self._thread).unread(firsts)
             return None, active
+        for tp, batch in (records or {}).items():
+            passed = self._passed.get(tp, 0)
+            self._fetched[tp].update(each.offset for each in batch if each.offset >= passed)
         return records, active
 
     @override

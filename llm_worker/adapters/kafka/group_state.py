@@ -105,6 +105,13 @@ class GroupState(ABC):
             return None
         return self._overdue_s(earliest_s=self.publisher.available_since_s)
 
+    def _uncommitted_by_fault_s(self) -> float | None:
+        """Seconds that something finished waits to be committed, without such a time."""
+        age_s = self._consumer.uncommitted_age_s()
+        if age_s is None or not self.publisher.is_available:
+            return None
+        return min(age_s, self.clock.monotonic() - self.publisher.available_since_s)
+
     def _spans(self) -> dict[TP, tuple[int | None, int]]:
         return self._consumer.spans() if self.app.assigned() else {}
 

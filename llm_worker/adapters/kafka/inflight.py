@@ -31,9 +31,6 @@ class Acks(Protocol):
     def ack(self, message: Message) -> None:
         """Let the consumer commit up to behind the message; called in gate order."""
 
-    def drop(self, message: Message) -> None:
-        """Forget a record that came twice."""
-
 
 class Work(Protocol):
     """What is done with deliveries."""
@@ -131,7 +128,6 @@ class InFlight:
         )
         place = (delivery.topic, delivery.partition)
         if not self._gate.add(place, delivery.generation, delivery.offset, (delivery, message)):
-            self._acks.drop(message)
             return
         self._enter(delivery)
         task = asyncio.create_task(self._run(delivery))  # noqa: TID251 - owned by self._tasks

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from llm_worker.adapters.kafka.group_state import GroupState
 from llm_worker.domain.delivery import PlacedRecord
+from llm_worker.domain.watchdog import uncommitted_reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -177,10 +178,10 @@ class IntakeState(GroupState):
 
     @override
     def stuck_because(self) -> str | None:
-        """Say why the accountant is stuck: nothing is booked while the broker takes records."""
+        """Say why the accountant is stuck: nothing is booked, or committed, though Kafka works."""
         overdue_s = self._overdue_by_fault_s()
         if overdue_s is None or overdue_s <= 0:
-            return None
+            return uncommitted_reason(self._uncommitted_by_fault_s())
         return f"no batch has ended for {overdue_s + _STUCK_S:.0f} s"
 
     @override

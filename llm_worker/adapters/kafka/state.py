@@ -52,7 +52,7 @@ class WorkerState(GroupState):
             self._idle_s = now_s
         return Progress(
             oldest_overdue_s=self._overdue_by_fault_s(),
-            uncommitted_age_s=self._consumer.uncommitted_age_s(),
+            uncommitted_age_s=self._uncommitted_by_fault_s(),
             broker_answers=contact_age_s is not None and contact_age_s < self.session_timeout_s,
             pullable=pullable,
             since_pull_s=now_s - max(self.in_flight.last_pull_s, self._idle_s),

@@ -153,7 +153,6 @@ async def test_rebalance_drains_and_commits_and_is_not_the_last_drain(
 ) -> None:
     consumer, thread = consumer_of(app)
     message = message_of(5)
-    consumer.track_message(message)
     consumer.ack(message)
     await app._consumer_wait_empty(consumer, None)
     assert drains.drained == [False]
@@ -211,7 +210,6 @@ async def test_commit_that_hangs_on_a_dead_broker_does_not_hold_up_the_exit(
     consumer, thread = consumer_of(app)
     thread.answers = False
     message = message_of(5)
-    consumer.track_message(message)
     consumer.ack(message)
     async with asyncio.timeout(30):
         await app._consumer_wait_empty(consumer, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -48,8 +47,15 @@ def consumer(app: DeliveryApp) -> SafeConsumer:
 def _pull(consumer: SafeConsumer, *offsets: int, **message: Any) -> list[Message]:  # noqa: ANN401 - passed on
     messages = [message_of(offset, **message) for offset in offsets]
     for each in messages:
-        consumer.track_message(each)
+        consumer._fetched[each.tp].add(each.offset)
     return messages
+
+
+async def _fetch(consumer: SafeConsumer, *offsets: int) -> None:
+    _thread(consumer).fetched = [{_TP: [message_of(offset) for offset in offsets]}]
+    consumer.resume_flow()
+    cast("Any", consumer)._active_partitions = {_TP}
+    await consumer._wait_next_records(1.0)
 
 
 def _thread(consumer: SafeConsumer) -> FakeThread:
@@ -148,14 +154,40 @@ async def test_record_after_a_gap_in_the_log_is_not_taken_as_acked(consumer: Saf
     assert consumer.committable() == {_TP: 16}
 
 
-async def test_record_in_flight_is_held_even_if_nobody_else_holds_it(
+async def test_record_that_no_agent_ever_pulls_is_not_committed_past(
     consumer: SafeConsumer,
 ) -> None:
-    """Faust's set of unacked messages is weak: a forgotten one would be committed past."""
-    [message] = _pull(consumer, 10, 11)[1:]
-    gc.collect()
-    consumer.ack(message)
+    """It was lost on its way, by Faust or by us: it comes again when the process is restarted."""
+    await _fetch(consumer, 10, 11)
+    consumer.ack(message_of(11))
     assert consumer.committable() == {_TP: 10}
+
+
+async def test_record_that_no_agent_ever_pulls_makes_what_is_behind_it_age(
+    consumer: SafeConsumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the watchdog ends the process, however busy its other partitions are."""
+    times_s = iter([10.0, 20.0, 30.0, 75.0])
+    monkeypatch.setattr(consumer_module, "monotonic", lambda: next(times_s))
+    await _fetch(consumer, 10, 11)
+    consumer.ack(message_of(11))
+    assert await consumer.force_commit()
+    for message in _pull(consumer, 50, partition=1):
+        consumer.ack(message)
+    assert await consumer.force_commit()
+    assert _thread(consumer).commits == [{_TP: 10}, {_OTHER: 51}]
+    assert consumer.uncommitted_age_s() == 55
+
+
+async def test_record_that_is_fetched_again_after_its_ack_holds_up_nothing(
+    consumer: SafeConsumer,
+) -> None:
+    await _fetch(consumer, 10)
+    consumer.ack(message_of(10))
+    await _fetch(consumer, 9, 10, 11)
+    assert consumer.committable() == {_TP: 11}
+    consumer.ack(message_of(11))
+    assert consumer.committable() == {_TP: 12}
 
 
 async def test_partitions_are_committed_each_by_itself(consumer: SafeConsumer) -> None:
@@ -259,8 +291,7 @@ async def test_generation_begins_with_an_empty_book(
 
 
 async def test_record_that_came_twice_holds_up_nothing(consumer: SafeConsumer) -> None:
-    first, again = _pull(consumer, 5, 5)
-    consumer.drop(again)
+    first, _again = _pull(consumer, 5, 5)
     consumer.ack(first)
     assert consumer.committable() == {_TP: 6}
 

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class _Consumer:
+    age_s: float | None = None
+
+    def uncommitted_age_s(self) -> float | None:
+        return self.age_s
+
+
+@dataclass(slots=True)
 class _App:
     """What the intake asks of Faust."""
 
@@ -27,6 +35,7 @@ class _App:
     should_stop: bool = False
     partitions: set[int] = field(default_factory=lambda: {0})
     acked: list[int] = field(default_factory=list)
+    consumer: _Consumer = field(default_factory=_Consumer)
 
     def assigned(self) -> set[int]:
         return self.partitions
@@ -226,6 +235,17 @@ async def test_records_that_wait_for_the_broker_are_not_stuck_nor_at_once_when_i
     assert state.stuck_because() is None
     bench.clock.advance(1)
     assert state.stuck_because() is not None
+
+
+async def test_batches_that_are_never_committed_are_noticed(bench: _Bench) -> None:
+    """A record before them was lost on its way to us."""
+    state, bench.app.consumer.age_s = bench.state(), 61
+    bench.clock.advance(60)
+    assert state.stuck_because() is None
+    bench.clock.advance(1)
+    assert state.stuck_because() == "finished deliveries stay uncommitted for 61 s"
+    bench.publisher.is_available = False
+    assert state.stuck_because() is None
 
 
 async def test_record_that_comes_after_idle_hours_has_not_waited_for_them(bench: _Bench) -> None:
