@@ -104,8 +104,8 @@ class SafeConsumer(driver.Consumer):
             return False
         self._committed.update(marks)
         for tp, mark in marks.items():
-            del self._waiting_since_s[tp]
-            if mark < self._passed[tp]:
+            # A generation may have begun meanwhile, with an empty book.
+            if self._waiting_since_s.pop(tp, None) is not None and mark < self._passed[tp]:
                 self._waiting_since_s[tp] = monotonic()
         return True
 

@@ -290,6 +290,38 @@ async def test_generation_begins_with_an_empty_book(
     assert consumer.committable() == {_TP: 101}
 
 
+async def test_generation_may_begin_during_a_commit(
+    consumer: SafeConsumer, app: DeliveryApp
+) -> None:
+    async def tell(_assigned: set[TP], _generation: int) -> None: ...
+
+    cast("Any", consumer)._on_partitions_assigned = tell  # Faust's part needs a broker
+    app.on_rebalance_start()
+    [done] = _pull(consumer, 5)
+    consumer.ack(done)
+    thread = cast("Any", consumer)._thread = _SlowThread()
+    committing = asyncio.ensure_future(consumer.force_commit())
+    await thread.commits_now.wait()
+    await consumer.on_partitions_assigned({_TP}, 2)
+    thread.may_answer.set()
+    assert await committing
+    assert consumer.uncommitted_age_s() is None
+
+
+class _SlowThread(FakeThread):
+    """A broker that takes its time for a commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits_now, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    @override
+    async def commit(self, offsets: dict[TP, int]) -> bool:
+        self.commits_now.set()
+        await self.may_answer.wait()
+        return await super().commit(offsets)
+
+
 async def test_record_that_came_twice_holds_up_nothing(consumer: SafeConsumer) -> None:
     first, _again = _pull(consumer, 5, 5)
     consumer.ack(first)
