@@ -242,9 +242,9 @@ class Accounting:
         )
 
     async def _publish(self, events: Sequence[Event | DeadLetter]) -> None:
-        records = [self.reader.render(event) for event in events]
-        event_of = {id(record): event for record, event in zip(records, events, strict=True)}
-        await self.publishing.publish(records, event_of=event_of)
+        await self.publishing.publish(
+            [self.reader.render(event) for event in events], events=events
+        )
 
     def _now_ms(self) -> int:
         return int(self.clock.now().timestamp() * 1000)

@@ -184,28 +184,26 @@ class Pipeline:
     async def _conclude(self, outcome: Completed | Failed, log: ClaimedRequest) -> Ending | None:
         """Keep the outcome, then publish it; None: another process's outcome was first."""
         request, before = outcome.request, tuple(sending.record for sending in log.started)
-        records, event_of = self._rendered(outcome)
+        events, records = self._rendered(outcome)
         if not await self.outcomes.keep(log.claim, (*before, *records)):
             self.telemetry.superseded(request)
             await self._tell_of_attempts(request, outcome.attempts, log.started, is_superseded=True)
             return None
-        held = await self.publishing.publish(records, log.started, event_of)
+        held = await self.publishing.publish(records, log.started, events)
         if held != records:
             await self.outcomes.keep(log.claim, (*before, *held))
         self.outcomes.published(request)
         return outcome
 
     async def _publish(self, rejected: Rejected) -> None:
-        records, event_of = self._rendered(rejected)
-        await self.publishing.publish(records, event_of=event_of)
+        events, records = self._rendered(rejected)
+        await self.publishing.publish(records, events=events)
 
     def _rendered(
         self, outcome: Outcome
-    ) -> tuple[tuple[Record, ...], dict[int, Event | DeadLetter]]:
-        """Write the events down, and say by each record's id() which it is of."""
-        events = list(events_of(outcome))
-        records = tuple(map(self.codec.render, events))
-        return records, {id(each): event for event, each in zip(events, records, strict=True)}
+    ) -> tuple[tuple[Event | DeadLetter, ...], tuple[Record, ...]]:
+        events = tuple(events_of(outcome))
+        return events, tuple(map(self.codec.render, events))
 
     def _reject(
         self,

@@ -220,11 +220,11 @@ class EventPublisher(Protocol):
     async def send(self, record: Record) -> Sending:
         """Hand the record over; it is on its way, not yet held."""
 
-    async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
-        """Return once the broker holds every record, or has refused it for good.
+    async def confirm(self, sendings: Sequence[Sending]) -> list[Refusal | None]:
+        """Return once the broker holds every record, or has refused it for good: say why of each.
 
         Records of our own topics are sent until the broker holds them, however long it takes;
-        only one that is too large for its topic is refused. The refused ones are returned.
+        only one that is too large for its topic is refused.
         """
 
 

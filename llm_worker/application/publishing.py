@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from llm_worker.application.ports import Refusal
@@ -13,7 +13,7 @@ from llm_worker.domain.event import DeadLetter, Event
 from llm_worker.domain.results import shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from llm_worker.application.ports import EventPublisher, RefusalLog, Renderer, Sending
     from llm_worker.application.tracing import Tracing
@@ -33,43 +33,39 @@ class Publishing:
         self,
         records: Sequence[Record],
         started: Sequence[Sending] = (),
-        event_of: Mapping[int, Event | DeadLetter] = MappingProxyType({}),
+        events: Sequence[Event | DeadLetter] = (),
     ) -> tuple[Record, ...]:
         """Give the records as the broker holds them: the refused ones in a form that it takes.
 
-        `started` are on their way already and are waited for too; `event_of` has the event of a
-        record by the record's id().
+        `started` are on their way already and are waited for too. `events` are those that the
+        records tell of, one of each: without them nothing smaller can be made of a record.
         """
-        publish = self._publish(records, started, event_of)
-        return await self.tracing.publishing(records, publish)
+        return await self.tracing.publishing(records, self._publish(records, started, events))
 
     async def _publish(
         self,
         records: Sequence[Record],
         started: Sequence[Sending],
-        event_of: Mapping[int, Event | DeadLetter],
+        events: Sequence[Event | DeadLetter],
     ) -> tuple[Record, ...]:
-        instead = {
-            id(record): await self._make_good(event_of.get(id(record)), record, refusal)
-            for record, refusal in await self._hand_over(records, started)
-        }
-        return tuple(instead.get(id(record), record) for record in records)
-
-    async def _hand_over(
-        self, records: Sequence[Record], started: Sequence[Sending] = ()
-    ) -> list[tuple[Record, Refusal]]:
         sendings = [*started, *[await self.publisher.send(record) for record in records]]
-        return await self.publisher.confirm(sendings)
+        refusals = await self.publisher.confirm(sendings)
+        told = (*repeat(None, len(started)), *(events or repeat(None, len(records))))
+        held = [
+            sending.record if refusal is None else await self._make_good(event, sending, refusal)
+            for event, sending, refusal in zip(told, sendings, refusals, strict=True)
+        ]
+        return tuple(held[len(started) :])
 
     async def _make_good(
-        self, event: Event | DeadLetter | None, record: Record, refusal: Refusal
+        self, event: Event | DeadLetter | None, sending: Sending, refusal: Refusal
     ) -> Record:
         """Publish what the broker refused in a form that it takes; give that form."""
-        for other in self._substitutes(event, record, refusal):
-            if not await self._hand_over([other]):
+        for other in self._substitutes(event, sending.record, refusal):
+            if await self.publisher.confirm([await self.publisher.send(other)]) == [None]:
                 return other
-        self.telemetry.refused(record, refusal)
-        return record
+        self.telemetry.refused(sending.record, refusal)
+        return sending.record
 
     def _substitutes(
         self, event: Event | DeadLetter | None, record: Record, refusal: Refusal

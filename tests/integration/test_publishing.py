@@ -101,9 +101,10 @@ async def test_record_that_is_too_large_is_refused_and_those_behind_it_arrive(
     async with _publisher(installation, breaker) as publisher, asyncio.timeout(120):
         large = _record(topic, b"x" * 100_000, is_own=is_own)
         first, *others = [_record(topic, b"%d" % n, is_own=is_own) for n in range(30)]
-        assert await publisher.confirm([await publisher.send(first)]) == []
+        assert await publisher.confirm([await publisher.send(first)]) == [None]
         sendings = [await publisher.send(record) for record in (*others[:10], large, *others[10:])]
-        assert await publisher.confirm(sendings) == [(large, Refusal.TOO_LARGE)]
+        refusals = await publisher.confirm(sendings)
+        assert refusals == [*[None] * 10, Refusal.TOO_LARGE, *[None] * 19]
     found = await _values(installation, topic, 30)
     assert set(found) == {b"%d" % number for number in range(30)}
     assert breaker.state is BreakerState.CLOSED
@@ -116,7 +117,7 @@ async def test_innocent_records_of_too_large_a_batch_arrive_one_by_one(
     values = {b"%02d" % number + bytes(1_000) for number in range(60)}
     async with _publisher(installation, breaker) as publisher, asyncio.timeout(120):
         sendings = [await publisher.send(_record(topic, value)) for value in values]
-        assert await publisher.confirm(sendings) == []
+        assert await publisher.confirm(sendings) == [None] * 60
     assert set(await _values(installation, topic, 60)) == values
 
 
@@ -128,7 +129,7 @@ async def test_topic_that_a_caller_named_and_nobody_made_is_given_up(
         missing = _record(f"huleedu.nowhere.{uuid4().hex}", b"lost", is_own=False)
         present = _record(topic, b"present")
         sendings = [await publisher.send(record) for record in (missing, present)]
-        assert await publisher.confirm(sendings) == [(missing, Refusal.NOT_DELIVERABLE)]
+        assert await publisher.confirm(sendings) == [Refusal.NOT_DELIVERABLE, None]
     assert await _values(installation, topic, 1) == [b"present"]
     assert breaker.state is BreakerState.CLOSED
 

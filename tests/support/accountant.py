@@ -117,14 +117,14 @@ class FakeTopics:
     async def send(self, record: Record) -> FakeSending:
         return FakeSending(record)
 
-    async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
+    async def confirm(self, sendings: Sequence[Sending]) -> list[Refusal | None]:
         for sending in sendings:
             if self.crash_after == 0:
                 raise CrashError
             if self.crash_after is not None:
                 self.crash_after -= 1
             self.held.append(sending.record)
-        return []
+        return [None] * len(sendings)
 
     def of(self, name: TopicName) -> list[Record]:
         return [record for record in self.held if record.topic == TOPICS.on_broker(name)]

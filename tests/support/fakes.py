@@ -72,15 +72,10 @@ class FakePublisher:
         self.sent.append(record)
         return FakeSending(record)
 
-    async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
-        refusals = []
-        for sending in sendings:
-            refusal = self.refuse(sending.record)
-            if refusal is None:
-                self.held.append(sending.record)
-            else:
-                self.refused.append(sending.record)
-                refusals.append((sending.record, refusal))
+    async def confirm(self, sendings: Sequence[Sending]) -> list[Refusal | None]:
+        refusals = [self.refuse(sending.record) for sending in sendings]
+        for sending, refusal in zip(sendings, refusals, strict=True):
+            (self.held if refusal is None else self.refused).append(sending.record)
         return refusals
 
     def topics_held(self) -> list[str]:

@@ -115,14 +115,9 @@ class KafkaPublisher:
         except TimeoutError:
             return KafkaSending(record, self._foreign.ready, error=KafkaTimeoutError())
 
-    async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
-        """Return once the broker holds every record, or has refused it for good."""
-        refused = []
-        for sending in sendings:
-            refusal = await self._confirm(sending)
-            if refusal is not None:
-                refused.append((sending.record, refusal))
-        return refused
+    async def confirm(self, sendings: Sequence[Sending]) -> list[Refusal | None]:
+        """Return once the broker holds every record, or has refused it for good, and say why."""
+        return [await self._confirm(sending) for sending in sendings]
 
     async def stop(self) -> None:
         """Flush and stop both lines, in bounded time."""

@@ -30,14 +30,14 @@ async def hand_over(publisher: EventPublisher, record: Record) -> None:
     try:
         async with asyncio.timeout(_WITHIN_S):
             sending = await publisher.send(replace(record, is_own=False))
-            refusals = await publisher.confirm([sending])
+            [refusal] = await publisher.confirm([sending])
     except TimeoutError:
         raise unavailable(
             "Kafka has not confirmed it in time, and may have it all the same", retry_after_s=5
         ) from None
-    for _, refusal in refusals:
-        if refusal is Refusal.TOO_LARGE:
-            raise too_large()
+    if refusal is Refusal.TOO_LARGE:
+        raise too_large()
+    if refusal is not None:
         raise unavailable(
             f"Kafka does not take it: is {record.topic} there, and may this worker write to it?",
             retry_after_s=30,

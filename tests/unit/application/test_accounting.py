@@ -235,11 +235,11 @@ async def test_total_that_is_overwritten_while_ours_are_on_their_way_is_publishe
 
     class Interrupting(FakeTopics):
         @override
-        async def confirm(self, sendings: Sequence[Sending]) -> list[tuple[Record, Refusal]]:
-            refused = await super().confirm(sendings)
+        async def confirm(self, sendings: Sequence[Sending]) -> list[Refusal | None]:
+            refusals = await super().confirm(sendings)
             if sendings and not heir.telemetry.put_right:
                 heir.accounting.told(key, Account(last_offset=0), "zombie")
-            return refused
+            return refusals
 
     topics = Interrupting()
     for _ in range(2):

@@ -35,11 +35,11 @@ class _Topic(FakePublisher):
     async def confirm(self, sendings: Any) -> Any:
         if self.may_confirm is not None:
             await self.may_confirm.wait()
-        refused = await super().confirm(sendings)
+        refusals = await super().confirm(sendings)
         for record in self.held:
             if self.controlled is not None:
                 self.controlled.take(record.key, record.value)
-        return refused
+        return refusals
 
 
 @pytest.fixture
