@@ -127,8 +127,11 @@ class InFlight:
             received_s=self.last_pull_s,
         )
         place = (delivery.topic, delivery.partition)
-        if not self._gate.add(place, delivery.generation, delivery.offset, (delivery, message)):
+        left = self._gate.add(place, delivery.generation, delivery.offset, (delivery, message))
+        if left is None:
             return
+        for forgotten, _message in left:
+            self._leave(forgotten)
         self._enter(delivery)
         task = asyncio.create_task(self._run(delivery))  # noqa: TID251 - owned by self._tasks
         self._tasks.add(task)

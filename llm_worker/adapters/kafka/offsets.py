@@ -37,22 +37,23 @@ class OrderedGate(Generic[HeldT]):
         self._queues: dict[Place, _Queue[HeldT]] = {}
         self._entries: dict[tuple[Place, int, int], _Entry[HeldT]] = {}
 
-    def add(self, place: Place, generation: int, offset: int, held: HeldT) -> bool:
+    def add(self, place: Place, generation: int, offset: int, held: HeldT) -> list[HeldT] | None:
         """Enter a record, in the order in which its partition was pulled.
 
-        False: the record has been here in this generation; it came twice, and is taken once.
+        Gives what another generation had left behind, and is forgotten. None: the record has been
+        here in this generation; it came twice, and is taken once.
         """
-        queue = self._queues.get(place)
+        queue, forgotten = self._queues.get(place), list[HeldT]()
         if queue is None or queue.generation != generation:
-            self.forget(place)
+            forgotten = self.forget(place)
             queue = self._queues[place] = _Queue(generation, offset)
         if offset < queue.next_offset:
-            return False
+            return None
         entry = _Entry(offset, held)
         queue.entries.append(entry)
         queue.next_offset = offset + 1
         self._entries[place, generation, offset] = entry
-        return True
+        return forgotten
 
     def finish(self, place: Place, generation: int, offset: int) -> list[HeldT]:
         """Mark a record done; give, in order, everything that may pass now."""

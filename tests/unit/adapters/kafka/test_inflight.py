@@ -164,6 +164,19 @@ async def test_finished_deliveries_behind_a_slow_head_go_on_filling_the_window(
     assert in_flight.held(Lane.NORMAL) == 0
 
 
+async def test_record_that_an_older_generation_left_behind_gives_its_place_up(
+    bench: _Bench,
+) -> None:
+    """It stood at its queue through the rebalance, and was let go."""
+    in_flight = bench.in_flight()
+    _take(in_flight, message_of(5, generation=1))
+    await bench.end(5, LetGo())
+    _take(in_flight, message_of(4, generation=2))
+    assert in_flight.held(Lane.NORMAL) == 1
+    await bench.end(4)
+    assert in_flight.held(Lane.NORMAL) == 0
+
+
 async def test_few_large_requests_fill_the_window_too(bench: _Bench) -> None:
     in_flight = bench.in_flight()
     half = b"x" * (WINDOW_BYTES // 2)

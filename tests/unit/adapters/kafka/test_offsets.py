@@ -12,7 +12,7 @@ _THERE = ("requests", 1)
 def _gate(*offsets: int, generation: int = 1) -> OrderedGate[int]:
     gate: OrderedGate[int] = OrderedGate()
     for offset in offsets:
-        assert gate.add(_HERE, generation, offset, offset)
+        assert gate.add(_HERE, generation, offset, offset) == []
     return gate
 
 
@@ -40,7 +40,7 @@ def test_partitions_do_not_wait_for_each_other() -> None:
 
 def test_what_an_older_generation_left_is_forgotten_when_the_partition_is_pulled_again() -> None:
     gate = _gate(5, 6)
-    assert gate.add(_HERE, 2, 5, 50)
+    assert gate.add(_HERE, 2, 5, 50) == [5, 6]
     assert gate.depth() == 1
     assert gate.finish(_HERE, 1, 5) == []
     assert gate.finish(_HERE, 2, 5) == [50]
@@ -66,8 +66,8 @@ def test_forgotten_partition_gives_what_had_not_passed() -> None:
 def test_record_that_comes_twice_in_one_generation_is_taken_once() -> None:
     gate = _gate(5, 6)
     gate.finish(_HERE, 1, 5)
-    assert not gate.add(_HERE, 1, 5, 5)
-    assert not gate.add(_HERE, 1, 6, 6)
+    assert gate.add(_HERE, 1, 5, 5) is None
+    assert gate.add(_HERE, 1, 6, 6) is None
     assert gate.finish(_HERE, 1, 6) == [6]
     assert gate.next_offset(_HERE) == 7
 
