@@ -105,11 +105,13 @@ class Intake:
 
     def _take(self, event: EventT[bytes]) -> None:
         message = event.message
+        if message.generation_id != self._app.consumer_generation_id:
+            return  # it stood at its queue through a rebalance, and comes again to whose it is now
         record = PlacedRecord(
             topic=message.topic,
             partition=message.partition,
             offset=message.offset,
-            generation=message.generation_id or 0,
+            generation=message.generation_id,
             at_ms=round(message.timestamp * 1000),
             key=message.key,
             value=message.value,

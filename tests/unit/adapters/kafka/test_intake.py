@@ -237,6 +237,18 @@ async def test_records_that_wait_for_the_broker_are_not_stuck_nor_at_once_when_i
     assert state.stuck_because() is not None
 
 
+async def test_record_that_stood_at_its_queue_through_a_rebalance_is_left_to_whose_it_is_now(
+    bench: _Bench,
+) -> None:
+    """Or its batch would be refused as another's, and none taken until the next rebalance."""
+    bench.booking.may_end.set()
+    bench.intake._take(event_of(message_of(7, generation=0)))
+    async with bench.running():
+        bench.pull(1)
+        await bench.until(lambda: bench.app.acked)
+    assert bench.booking.batches == [[1]]
+
+
 async def test_batches_that_are_never_committed_are_noticed(bench: _Bench) -> None:
     """A record before them was lost on its way to us."""
     state, bench.app.consumer.age_s = bench.state(), 61
