@@ -33,14 +33,14 @@ def _ctrl_c_reaches_children() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# The longest first: what is short fills up at the end, when one of two processes has no more.
+# The longest first: what is short fills up at the end, when one of the processes has no more.
 _LONG = ("chaos", "integration", "docs", "hostile", "browser")
 # Two scenarios at once would be too much for two cores; the others have a server in common.
 _TOGETHER = ("tests/chaos/", "tests/hostile/", "tests/browser/")
 _SHOWN = "shown at the end: "
 
 
-class _InTwoProcesses(LoadFileScheduling):  # type: ignore[misc] # xdist ships no types
+class _InSomeProcesses(LoadFileScheduling):  # type: ignore[misc] # xdist ships no types
     """A file, or a folder that wants it so, in one process."""
 
     @override
@@ -50,7 +50,7 @@ class _InTwoProcesses(LoadFileScheduling):  # type: ignore[misc] # xdist ships n
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    return _InTwoProcesses(config, log)
+    return _InSomeProcesses(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

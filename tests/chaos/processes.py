@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from llm_worker.dev.leashed import free_ports
 from tests.chaos.watch import until
+from tests.chaos.worker_process import run
+from tests.support.nursery import born
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 READY_S = 60.0
 _ASKED_S = 2.0
@@ -27,34 +28,28 @@ class WorkerProcess:
     def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
         self.log = log
         self._port = free_ports(1)[0]
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, str(Path(__file__).with_name("worker_process.py")), *arguments],
-                env={
-                    **environment,
-                    "LLM_WORKER_WEB__PORT": str(self._port),
-                    "LLM_WORKER_WEB__ACCOUNTANT_PORT": str(self._port),
-                },
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                cwd=log.parent,
-            )
+        ports = dict.fromkeys(
+            ("LLM_WORKER_WEB__PORT", "LLM_WORKER_WEB__ACCOUNTANT_PORT"), str(self._port)
+        )
+        self._process, self._leash = born(
+            run, arguments, environment={**environment, **ports}, log=log
+        )
 
     @property
     def pid(self) -> int:
         """Its process id, as the journal has it."""
+        assert self._process.pid is not None
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
         """Say whether it has not ended yet."""
-        return self._process.poll() is None
+        return self.exit_code is None
 
     @property
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
-        return self._process.poll()
+        return self._process.exitcode
 
     @property
     def url(self) -> str:
@@ -64,26 +59,26 @@ class WorkerProcess:
     def kill(self) -> None:
         """End it with SIGKILL; it is gone on return."""
         self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.join()
+        self._leash.close()
 
     def freeze(self) -> None:
         """Stop it in its tracks (SIGSTOP)."""
-        self._process.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on (SIGCONT)."""
-        self._process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
-        self._process.send_signal(signal.SIGTERM)
+        self._signal(signal.SIGTERM)
 
     async def ended(self, *, timeout_s: float) -> int:
         """Wait for its end, and give its exit code."""
         await until(lambda: not self.is_running, timeout_s=timeout_s, what=f"{self.log.stem} ends")
-        return self._process.wait()
+        assert self.exit_code is not None
+        return self.exit_code
 
     async def until_ready(self, *, timeout_s: float = READY_S) -> None:
         """Wait until it has partitions."""
@@ -134,6 +129,10 @@ class WorkerProcess:
             ):
                 return answer.status == 200
         return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it may just have ended
+            os.kill(self.pid, number)
 
     def _url(self, page: str) -> str:
         return f"{self.url}/{page}"

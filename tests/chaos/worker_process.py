@@ -6,12 +6,9 @@ A worker's provider may hang for ever, and its calls over HTTP are noted as the 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -23,6 +20,8 @@ from llm_worker.bootstrap.providers import configured as providers
 from llm_worker.bootstrap.worker import app as worker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llm_worker.domain.outcome import Attempt
     from llm_worker.domain.request import ComparisonRequest
     from llm_worker.domain.verdict import Completion
@@ -49,11 +48,6 @@ class StubbornProvider(MockProvider):
         return completion
 
 
-def _end_with_parent() -> NoReturn:
-    os.read(0, 1)  # not sys.stdin, whose lock would hold up our exit
-    os._exit(99)
-
-
 def _note_calls(journal: Path) -> None:
     judge = HttpProvider.judge
 
@@ -66,8 +60,9 @@ def _note_calls(journal: Path) -> None:
     setattr(HttpProvider, "judge", judge_and_note)  # noqa: B010 - a stub, unknown to the types
 
 
-def _run(arguments: list[str]) -> int:
-    if arguments == [ACCOUNTANT]:
+def run(arguments: Sequence[str]) -> int:
+    """Run a worker or an accountant, and give its exit code."""
+    if ACCOUNTANT in arguments:
         return accountant.run_accountant(load_settings())
     if STUBBORN in arguments:
         setattr(providers, "MockProvider", StubbornProvider)  # noqa: B010 - a stub, unknown to the types
@@ -75,8 +70,3 @@ def _run(arguments: list[str]) -> int:
         if argument.startswith(JOURNAL):
             _note_calls(Path(argument.removeprefix(JOURNAL)))
     return worker.run_worker(worker.load_worker_settings())
-
-
-if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    raise SystemExit(_run(sys.argv[1:]))

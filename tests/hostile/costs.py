@@ -25,8 +25,8 @@ def cost_told(
     """Price an answer; None where it says too little, or nonsense."""
     try:
         usage = _part(body, "usageMetadata" if name is _G else "usage")
-        if name is _R and (charged := _charged(usage)) is not None:
-            return charged
+        if name is _R:
+            return _charged(usage)
         counts, tier = _USAGES.get(name, _chat)(usage), _tier(name, body, usage)
     except NonsenseError:
         return None
