@@ -37,9 +37,6 @@ class Report:
     flagged: int
     """Attempts told as unknown, since their process is gone, or as superseded."""
 
-    unkept: Violations
-    """Requests that the broker confirmed and does not hold: Kafka lost them, not we."""
-
     lost: Violations
     answered_differently: Violations
     answered_wrongly: Violations
@@ -50,16 +47,16 @@ class Report:
     committed_too_early: Violations
     left_over: Violations
 
-    def require(self, *, bought_twice: int = 0, untold: int = 0, unkept: int = 0) -> None:
+    def require(self, *, bought_twice: int = 0, untold: int = 0) -> None:
         """Fail unless every invariant held.
 
         A crash may repeat purchases up to a bound; without a shared store it takes with it what
-        would have told of the first ones. A lone broker's full disk may lose what it confirmed.
+        would have told of the first ones.
 
         Raises:
             AssertionError: naming what was found, the first few of each kind.
         """
-        allowed = {"bought_twice": bought_twice, "untold": untold, "unkept": unkept}
+        allowed = {"bought_twice": bought_twice, "untold": untold}
         broken = [
             f"{name} {len(found)}, allowed {allowed.get(name, 0)}:\n    "
             + "\n    ".join(found[:_SHOWN])
@@ -96,7 +93,6 @@ def examine(scenario: str, evidence: Evidence) -> Report:
         samples=len(evidence.samples),
         answered_again=sum(len(given) - 1 for given in answers.values()),
         flagged=_flagged(evidence),
-        unkept=tuple(f"request {mark} is not on the broker" for mark in evidence.unkept()),
         lost=tuple(_lost(evidence)),
         answered_differently=tuple(_answered_differently(evidence)),
         answered_wrongly=tuple(_answered_wrongly(evidence)),
@@ -134,9 +130,9 @@ def outcomes_told(evidence: Evidence) -> dict[str, str]:
 
 
 def _lost(evidence: Evidence) -> Iterator[str]:
-    accounted_for = evidence.answers().keys() | evidence.unkept()
+    answers = evidence.answers()
     for sent in evidence.sent:
-        if sent.mark not in accounted_for:
+        if sent.mark not in answers:
             yield f"request {sent.mark} has no result"
 
 

@@ -110,10 +110,6 @@ class Evidence:
         """Give the records of these kinds, in the order of their arrival."""
         return [record for record in self.seen if record.kind in kinds]
 
-    def unkept(self) -> set[str]:
-        """Give the marks of requests that the broker took and does not hold."""
-        return {sent.mark for sent in self.sent} - {seen.mark for seen in self.of_kind(*REQUESTS)}
-
     def answers(self) -> dict[str, list[Seen]]:
         """Give the results by mark."""
         found = defaultdict(list)

@@ -70,7 +70,11 @@ class Load:
         }
         record = (self._catalog.on_broker(topic), orjson.dumps(envelope))
         self._records[sent] = record
-        await self.send_again(sent)
+        try:
+            await self.send_again(sent)
+        except asyncio.CancelledError:
+            del self._records[sent]  # the load has ended before its producer took it
+            raise
         return sent
 
     async def send_again(self, sent: Sent) -> None:

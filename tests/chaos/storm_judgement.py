@@ -60,7 +60,7 @@ async def judge(stack: Stack, *, happened: list[Happened], settled_s: float) -> 
     raised = await alerts(stack.installation)
     violations = [
         *stack.ended_wrongly,
-        *_of_report(excused, is_kept=stack.nodes > 1),
+        *_of_report(excused),
         *_told_without_redis(excused, unpaid_bills(evidence, bills)),
         *wrong_answers(evidence, stack.http.answers, [sent.mark for sent in stack.http.sent]),
         *[found async for found in _wrong_totals(stack, settled_s)],
@@ -95,15 +95,11 @@ def _logs(stack: Stack) -> Iterator[list[str]]:
     return (worker.log_lines() for worker in stack.scenario.workers)
 
 
-def _of_report(excused: Excused, *, is_kept: bool) -> Iterator[str]:
-    """Name what the checker found, and calls beyond those that one worker can have running.
-
-    `is_kept`: the brokers hold what they have confirmed; a lone one may not when its disk is full.
-    """
+def _of_report(excused: Excused) -> Iterator[str]:
+    """Name what the checker found, and calls beyond those that one worker can have running."""
     for field in fields(excused.report):
         value = getattr(excused.report, field.name)
-        is_ours = is_kept or field.name != "unkept"
-        if isinstance(value, tuple) and value and is_ours:
+        if isinstance(value, tuple) and value:
             yield f"{field.name}: {len(value)}, for instance " + "; ".join(value[:_SHOWN])
     if excused.most_of_one_interruption > SLOTS:
         yield f"one interruption repeated {excused.most_of_one_interruption} calls, of {SLOTS}"

@@ -106,7 +106,6 @@ _RESULT = _seen(
     },
 )
 _BESIDE = (
-    _seen(TopicName.COMPARISON_REQUESTED, _REQUEST, {"metadata": {"mark": _MARK}}),
     _of_attempt(TopicName.REQUEST_STARTED, _SECOND),
     _of_attempt(TopicName.REQUEST_STARTED, _FIRST),
     _seen(
