@@ -60,7 +60,7 @@ format: $(INSTALLED) ## Format, and fix what ruff can fix
 	$(BIN)/ruff format .
 
 test: $(INSTALLED) ## All tests, on a real Kafka and a real Redis that they start themselves
-	$(BIN)/pytest -n 3 --no-loadscope-reorder --durations 25 tests
+	$(BIN)/pytest -n 2 --no-loadscope-reorder --durations 25 tests
 
 # In an environment of its own, which takes the rest from .venv: it wants a newer click than Faust.
 MUTMUT := build/mutmut
