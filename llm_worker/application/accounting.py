@@ -70,6 +70,9 @@ class Accounting:
     horizon_ms: int
     window_ms: int
     owner: str
+    moved_s: float = float("-inf")
+    """When, monotonic, it last got on with reading back."""
+
     _books: Books | None = None
 
     @property
@@ -170,6 +173,7 @@ class Accounting:
         is_lost = offset > 0 and source.topic in SOURCES and not await books.includes(source)
         records = self.history.all_before if is_lost else self.history.before
         async for record in records(source, offset):
+            self.moved_s = self.clock.monotonic()
             event = self.reader.event(record)
             books.count(source, record, event)
             if isinstance(event, Exception):

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from llm_worker.contracts.vocabulary import Lane
 
 Header = tuple[str, bytes | None]
 """Name and value; Kafka allows a null value, and a name more than once."""
+
+
+def size_of(key: bytes | None, value: bytes | None, headers: Iterable[Header]) -> int:
+    """Count the bytes that a record holds, wherever in it they are."""
+    return sum(
+        (len(key or b""), len(value or b""), *(len(name) + len(it or b"") for name, it in headers))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,6 +31,11 @@ class PulledRecord:
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of key, value and headers."""
+        return size_of(self.key, self.value, self.headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,3 +79,8 @@ class Record:
     value: bytes | None
     headers: tuple[Header, ...]
     is_own: bool = True
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of key, value and headers."""
+        return size_of(self.key, self.value, self.headers)

@@ -16,6 +16,7 @@ import pytest
 from aiohttp.web import AppRunner, RequestHandler, Server
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, TopicPartitionState
 from aiokafka.record.memory_records import _MemoryRecordsPy
@@ -100,6 +101,9 @@ TOUCHED: list[tuple[Callable[..., Any], str, str]] = [
     (TopicPartitionState.has_valid_position.fget, "self", "may position be read"),
     (Assignment.state_value, "self tp", "how far a partition is fetched"),
     (GroupCoordinator._do_heartbeat, "self", "True: the group says that we are a member"),
+    (GroupCoordinator._send_req, "self request", "OffsetFetch: nobody reads its error_code"),
+    (GroupCoordinator._push_error_to_user, "self exc", "parks until check_errors is called"),
+    (Fetcher.request_offset_reset, "self tps strategy", "begins at the start, not waited for"),
     (
         FlowControlQueue.put_nowait_enhanced,
         "self value on_pressure_high on_pressure_drop",

@@ -13,6 +13,7 @@ from typing_extensions import override
 from llm_worker.adapters.kafka.consumer import SafeTransport
 from llm_worker.adapters.kafka.server import BoundWeb
 from llm_worker.adapters.kafka.tables import NoTables
+from llm_worker.domain.delivery import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +30,8 @@ _WEIGHT_BYTES = 16 * 1024
 
 
 def _weight_of(event: Any) -> int:
-    return 1 + len(event.value or b"") // _WEIGHT_BYTES
+    message = event.message
+    return 1 + size_of(message.key, message.value, message.headers or ()) // _WEIGHT_BYTES
 
 
 class UnblockedQueue(ThrowableQueue[Any]):

@@ -20,9 +20,13 @@ from typing_extensions import override
 from llm_worker.adapters.kafka.consumer_thread import SafeConsumerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from faust.types import TP, Message
+
+
+class LogWentBackError(Exception):
+    """A partition's log ends before what we have committed; the next process reads it anew."""
 
 
 class ForgottenOffsets(dict["TP", "int | None"]):
@@ -71,6 +75,11 @@ class SafeConsumer(driver.Consumer):
             if message.tp not in self._waiting_since_s:
                 self._waiting_since_s[message.tp] = monotonic()
         return True
+
+    @property
+    def refusal(self) -> Exception | None:
+        """Why the coordinator has given us up, None while it has not."""
+        return cast("SafeConsumerThread", self._thread).refusal
 
     def committable(self) -> dict[TP, int]:
         """Give the offsets that may be committed now, as far as they are news."""
@@ -154,9 +163,19 @@ class SafeConsumer(driver.Consumer):
             await cast("SafeConsumerThread", self._thread).unread(firsts)
             return None, active
         for tp, batch in (records or {}).items():
+            self._require_onward(tp, batch)
             passed = self._passed.get(tp, 0)
             self._fetched[tp].update(each.offset for each in batch if each.offset >= passed)
         return records, active
+
+    def _require_onward(self, tp: TP, batch: Sequence[Any]) -> None:
+        """Raise where a partition begins anew: its new records would be taken for old ones."""
+        committed = self._committed.get(tp, 0)
+        if batch and batch[0].offset < committed:
+            raise LogWentBackError(
+                f"{tp.topic}, partition {tp.partition}, gives offset {batch[0].offset} after "
+                f"{committed} was committed: its log was cut off, or the topic was made anew"
+            )
 
     @override
     async def verify_all_partitions_active(self) -> None:

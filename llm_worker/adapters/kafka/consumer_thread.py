@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.consumer.fetcher import OffsetResetStrategy
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NoError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from typing_extensions import override
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from faust.types import TP
 
 _RETRY_START_S = 1.0
+_ELSEWHERE = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
 _log = structlog.get_logger(__name__)
 read_any_header_name()
 
@@ -51,7 +60,7 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
                     await self._consumer.stop()
                 await asyncio.sleep(_RETRY_START_S)
             else:
-                self._watch_heartbeats()
+                self._mend_coordinator()
                 return
 
     @override
@@ -100,7 +109,8 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         assigned = consumer.assignment()
         without = [tp for tp, offset in committed.items() if not offset and tp in assigned]
         if without:
-            await consumer.seek_to_beginning(*without)
+            # Not seek_to_beginning: it waits, and one partition without a leader holds up the rest.
+            consumer._fetcher.request_offset_reset(without, OffsetResetStrategy.EARLIEST)  # noqa: SLF001 - no public face
         return committed
 
     async def unread(self, firsts: Mapping[TP, int]) -> None:
@@ -135,9 +145,20 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         coordinator = self._consumer and self._consumer._coordinator  # noqa: SLF001 - no public face
         return str(coordinator.member_id) if coordinator else ""
 
-    def _watch_heartbeats(self) -> None:
+    @property
+    def refusal(self) -> Exception | None:
+        """Why the coordinator refuses us: aiokafka waits until somebody asks, and nobody does."""
+        coordinator = self._consumer and self._consumer._coordinator  # noqa: SLF001 - no public face
+        return coordinator._pending_exception if coordinator else None  # noqa: SLF001 - the same
+
+    def _mend_coordinator(self) -> None:
+        """Note each accepted heartbeat, and believe no answer without offsets that is an error.
+
+        aiokafka reads no error of a whole OffsetFetch answer, as a coordinator gives that moves or
+        loads: nothing would seem to be committed, and the group would begin again from the start.
+        """
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
-        beat = coordinator._do_heartbeat  # noqa: SLF001 - no public face
+        beat, ask = coordinator._do_heartbeat, coordinator._send_req  # noqa: SLF001 - no public face
 
         async def watched() -> bool:
             sent_s = monotonic()
@@ -146,4 +167,15 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
                 self.last_heartbeat_s = sent_s
             return is_accepted
 
+        async def checked(request: object) -> object:
+            answer: object = await ask(request)
+            if isinstance(request, OffsetFetchRequest):
+                error = for_code(getattr(answer, "error_code", 0))
+                if issubclass(error, _ELSEWHERE):
+                    coordinator.coordinator_dead()
+                if error is not NoError:
+                    raise error
+            return answer
+
         coordinator._do_heartbeat = watched  # noqa: SLF001 - no public face
+        coordinator._send_req = checked  # noqa: SLF001 - no public face

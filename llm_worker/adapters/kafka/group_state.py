@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 EXIT_STUCK = 70
 """The exit code when the watchdog ends the process; a supervisor restarts it."""
 _TICK_S = 0.5
+_PARKED_S = 300.0
+"""How long, beyond what work in hand may take, the group may give us nothing though it is there."""
+_ALIVE_S = 60.0
 _log = structlog.get_logger(__name__)
 
 
@@ -36,6 +39,7 @@ class GroupState(ABC):
     clock: Clock
     loop_lag_s: float = 0.0
     _stopping_since_s: float | None = None
+    _flowed_s: float | None = None
 
     @property
     def member_id(self) -> str:
@@ -66,7 +70,7 @@ class GroupState(ABC):
             due_s = self.clock.monotonic() + _TICK_S
             await self.app.sleep(_TICK_S)
             self.loop_lag_s = max(0.0, self.clock.monotonic() - due_s)
-            reason = self.stuck_because()
+            reason = self.parked_because() or self.stuck_because()
             if reason is not None:
                 _log.critical("watchdog_ends_process", reason=reason)
                 os._exit(EXIT_STUCK)
@@ -76,6 +80,18 @@ class GroupState(ABC):
         """Seconds since the process began to stop; 0 while it does not."""
         since_s = self._stopping_since_s
         return 0.0 if since_s is None else self.clock.monotonic() - since_s
+
+    def parked_because(self) -> str | None:
+        """Say why the group gives us no records, and never will; None while it may."""
+        now_s, refusal = self.clock.monotonic(), self._consumer.refusal
+        is_beating = now_s - self._consumer.last_heartbeat_s < _ALIVE_S
+        may_flow = refusal is None and not (self.app.rebalancing and is_beating)
+        if may_flow or self._flowed_s is None:
+            self._flowed_s = now_s
+        if now_s - self._flowed_s <= self._due_after_s() + _PARKED_S:
+            return None
+        why = "is never complete" if refusal is None else f"was refused ({type(refusal).__name__})"
+        return f"the group's rebalance {why}"
 
     @abstractmethod
     def stuck_because(self) -> str | None:

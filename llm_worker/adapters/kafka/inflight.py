@@ -186,9 +186,11 @@ class InFlight:
         except Exception as error:  # noqa: BLE001 - never acked, so it comes again; the watchdog ends us
             self._telemetry.faulted(delivery, error)
             return
+        if not isinstance(ending, LetGo):
+            self._finish(delivery)
         self._telemetry.handled(delivery, ending)
-        if isinstance(ending, LetGo):
-            return
+
+    def _finish(self, delivery: Delivery) -> None:
         place = (delivery.topic, delivery.partition)
         for passed, message in self._gate.finish(place, delivery.generation, delivery.offset):
             self._acks.ack(message)
@@ -197,13 +199,13 @@ class InFlight:
     def _enter(self, delivery: Delivery) -> None:
         room = self._rooms[delivery.lane]
         room.count += 1
-        room.size_bytes += len(delivery.value or b"")
+        room.size_bytes += delivery.size_bytes
         self._open_or_close(room)
 
     def _leave(self, delivery: Delivery) -> None:
         room = self._rooms[delivery.lane]
         room.count -= 1
-        room.size_bytes -= len(delivery.value or b"")
+        room.size_bytes -= delivery.size_bytes
         self._open_or_close(room)
 
     def _open_or_close(self, room: _Room) -> None:

@@ -32,12 +32,15 @@ _RETRY_S: Final = 1.0
 _REVIEW_S: Final = 5.0
 """At the latest, also while batch follows batch."""
 _STUCK_S: Final = 600.0
-"""Longer than reading a day's events back at the start."""
 _log = structlog.get_logger(__name__)
 
 
 class Booking(Protocol):
     """What is done with batches."""
+
+    @property
+    def moved_s(self) -> float:
+        """When, monotonic, it last got on: reading a day's events back takes long."""
 
     async def book(self, records: list[PlacedRecord]) -> bool:
         """Bring a batch of one generation to its end; False: it is no longer ours."""
@@ -100,8 +103,8 @@ class Intake:
 
     @property
     def waiting_since_s(self) -> float | None:
-        """Since when, monotonic, records wait and no batch has ended; None while none wait."""
-        return self._waiting_since_s if self._held else None
+        """Since when, monotonic, records wait and nothing gets on; None while none wait."""
+        return max(self._waiting_since_s, self._booking.moved_s) if self._held else None
 
     def _take(self, event: EventT[bytes]) -> None:
         message = event.message

@@ -21,6 +21,8 @@ _REBALANCE_GRACE_S = 30.0
 _REQUEST_GRACE_S = 10.0
 _DAY_MS = 86_400_000
 _LONGEST_HEARTBEAT_S = 3.0
+_KEPT_KEY_BYTES = 64
+"""Longer keys, as somebody's dead letter may have, are not remembered."""
 
 TOGETHER = RangePartitionAssignor
 """Gives partitions of one number, of all topics, to one member."""
@@ -57,7 +59,8 @@ def partition_of(key: bytes, partitions: Sequence[int], available: Sequence[int]
     All events of a request have one key, so its hash is remembered for the next of them.
     """
     del available  # a key's partition does not move when a broker is away
-    return partitions[_hash_of(key) % len(partitions)]
+    hashed = _hash_of(key) if len(key) <= _KEPT_KEY_BYTES else _hash_of.__wrapped__(key)
+    return partitions[hashed % len(partitions)]
 
 
 @lru_cache(maxsize=1024)

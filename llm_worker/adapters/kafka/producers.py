@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _STOP_TIMEOUT_S = 30.0
 _LOOK_AGAIN_S = 0.05
+_AWAY = (KafkaError, OSError)
 ResultT = TypeVar("ResultT")
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +39,8 @@ class ProducerLine:
         self._starting = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._entering: Counter[AIOKafkaProducer] = Counter()
+        self.tell: Callable[[bool], None] = lambda _is_up: None
+        """Called after each try to start a producer, with whether it is up."""
 
     @property
     def ready(self) -> AIOKafkaProducer | None:
@@ -122,15 +125,18 @@ class ProducerLine:
         producer = self._make()
         try:
             await producer.start()
-        except BaseException:
+        except BaseException as error:
             await producer.stop()
+            if isinstance(error, _AWAY):
+                self.tell(False)  # noqa: FBT003 - see there
             raise
+        self.tell(True)  # noqa: FBT003 - see there
         return producer
 
 
 async def _for_ever(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type((KafkaError, OSError)),
+        retry=retry_if_exception_type(_AWAY),
         wait=wait_random_exponential(multiplier=0.2, max=5),
     )
     return await retrying(ask)

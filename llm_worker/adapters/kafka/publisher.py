@@ -89,6 +89,8 @@ class KafkaPublisher:
         self._closed.set()
         self._moved = asyncio.Event()
         self._on_retry = on_retry
+        self._is_away = False
+        own.tell = self._note_start
         self.last_success_s: float | None = None
         self.available_since_s = clock.monotonic()
 
@@ -138,9 +140,7 @@ class KafkaPublisher:
         limit = self._limits.get(record.topic)
         if limit is None:
             return False
-        headers = sum(len(name) + len(value or b"") for name, value in record.headers)
-        size = len(record.value or b"") + len(record.key) + headers
-        return size + _RECORD_OVERHEAD_BYTES > limit
+        return record.size_bytes + _RECORD_OVERHEAD_BYTES > limit
 
     async def _confirm(self, sending: Sending) -> Refusal | None:
         if not isinstance(sending, KafkaSending):
@@ -225,13 +225,30 @@ class KafkaPublisher:
                 async with asyncio.timeout(None if is_probing else due_s):
                     await self._moved.wait()
 
+    def _note_start(self, is_up: bool) -> None:  # noqa: FBT001 - as the line calls it
+        """Note whether a producer for our own topics came up: none, and no record even fails."""
+        if not is_up:
+            self._is_away = True
+            self._note_trouble()
+        elif self._is_away:
+            self._is_away = False
+            self._note_health()
+
     def _note_success(self, record: Record) -> None:
         if record.is_own:
             self.last_success_s = self._clock.monotonic()
-            if self._breaker.succeed():
-                self.available_since_s = self.last_success_s
-                self._wake()
-            self._closed.set()
+            self._note_health()
+
+    def _note_health(self) -> None:
+        if self._breaker.succeed():
+            self.available_since_s = self._clock.monotonic()
+            self._wake()
+        self._closed.set()
+
+    def _note_trouble(self) -> None:
+        if self._breaker.fail(self._clock.monotonic()):
+            self._closed.clear()
+            self._wake()
 
     def _note_failure(
         self, record: Record, producer: AIOKafkaProducer | None, error: KafkaError
@@ -241,9 +258,7 @@ class KafkaPublisher:
             _log.warning("publish_failed", topic=record.topic, error=type(error).__name__)
         if not record.is_own or isinstance(error, MessageSizeTooLargeError):
             return
-        if self._breaker.fail(self._clock.monotonic()):
-            self._closed.clear()
-            self._wake()
+        self._note_trouble()
 
     def _wake(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()

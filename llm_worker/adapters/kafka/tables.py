@@ -35,7 +35,9 @@ class NoRecovery(Recovery):
         consumer = app.consumer
         if assigned := consumer.assignment():
             consumer.resume_partitions(assigned)
-            await self._wait(consumer.perform_seek(), timeout=app.conf.broker_request_timeout)
+            # For as long as it takes: Faust gives up after 90 s, and its service with it, so that
+            # nothing would flow again. The next rebalance, and the app's end, end the wait.
+            await self._wait(consumer.perform_seek())
         # No await from here on: the next one holds the flow in the step in which it begins.
         if (app.rebalancing_count, app.consumer_generation_id) != (rebalance, generation_id):
             return

@@ -11,7 +11,7 @@ from llm_worker.adapters.kafka.agent import consume_lanes
 from llm_worker.adapters.kafka.consumer import SafeConsumer
 from llm_worker.contracts.topics import load_topics
 from tests.support.apps import Drains, brokerless_app, consumer_of
-from tests.support.events import message_of
+from tests.support.events import event_of, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,22 +31,17 @@ def app(drains: Drains) -> Iterator[DeliveryApp]:
         yield app
 
 
-class _Valued:
-    """What the queue looks at of an event."""
-
-    def __init__(self, value: bytes | None) -> None:
-        self.value = value
-
-
 class _Pressure:
     """One partition, as the conductor sees it."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
 
-    def put(self, queue: UnblockedQueue, value: bytes | None = b"{}") -> None:
+    def put(self, queue: UnblockedQueue, **record: Any) -> None:  # noqa: ANN401 - passed on
         queue.put_nowait_enhanced(
-            _Valued(value), on_pressure_high=self._rise, on_pressure_drop=self._drop
+            cast("Any", event_of(message_of(0, **record))),
+            on_pressure_high=self._rise,
+            on_pressure_drop=self._drop,
         )
 
     def _rise(self) -> None:
@@ -81,15 +76,26 @@ async def test_queue_goes_on_pausing_and_resuming_its_partitions(app: DeliveryAp
     assert pressure.log == ["high", "drop"]
 
 
-async def test_large_records_press_more_than_small_ones(app: DeliveryApp) -> None:
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"value": b"x" * 4_000_000},
+        {"key": b"x" * 4_000_000},
+        {"headers": [("x" * 2_000_000, None), ("h", b"x" * 2_000_000)]},
+    ],
+    ids=["value", "key", "headers"],
+)
+async def test_large_records_press_more_than_small_ones(
+    app: DeliveryApp, large: dict[str, Any]
+) -> None:
     queue, pressure = app.FlowControlQueue(maxsize=1_000), _Pressure()
     for _ in range(5):
-        pressure.put(queue, b"x" * 4_000_000)
+        pressure.put(queue, **large)
     assert pressure.log == ["high"]
     while not queue.empty():
         queue.get_nowait()
     assert queue.qsize() == 0
-    pressure.put(queue, None)
+    pressure.put(queue, value=None)
     assert queue.qsize() == 1
     queue.clear()
     assert (queue.qsize(), queue.empty()) == (0, True)

@@ -6,8 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from aiokafka.consumer.fetcher import OffsetResetStrategy
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaConnectionError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaConnectionError,
+    for_code,
+)
+from aiokafka.protocol.commit import (
+    OffsetFetchRequest,
+    OffsetFetchResponse_v1,
+    OffsetFetchResponse_v3,
+)
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -17,6 +28,7 @@ from typing_extensions import override
 
 from llm_worker.adapters.kafka import consumer as consumer_module
 from llm_worker.adapters.kafka import consumer_thread
+from llm_worker.adapters.kafka.consumer import LogWentBackError
 from tests.support.apps import Drains, FakeThread, brokerless_app, consumer_of
 from tests.support.events import message_of
 
@@ -69,6 +81,18 @@ async def test_commits_up_to_behind_the_last_ack(consumer: SafeConsumer) -> None
     assert consumer.committable() == {_TP: 7}
     assert await consumer.force_commit()
     assert _thread(consumer).commits == [{_TP: 7}]
+
+
+async def test_log_that_begins_anew_ends_the_process_and_what_comes_twice_does_not(
+    consumer: SafeConsumer,
+) -> None:
+    for message in _pull(consumer, 5, 6):
+        consumer.ack(message)
+    await _fetch(consumer, 5)
+    await consumer.force_commit()
+    await _fetch(consumer, 7)
+    with pytest.raises(LogWentBackError, match="partition 0, gives offset 0 after 7"):
+        await _fetch(consumer, 0)
 
 
 async def test_first_record_of_all_is_committed(consumer: SafeConsumer) -> None:
@@ -370,13 +394,22 @@ async def test_spans_reach_from_the_commit_to_the_end(consumer: SafeConsumer) ->
 
 
 class _Coordinator:
-    """The part of aiokafka's that sends heartbeats."""
+    """aiokafka's, as far as it is touched."""
 
     def __init__(self) -> None:
         self.is_accepted = True
+        self.answer: object = None
+        self.dead = 0
+        self._pending_exception: Exception | None = None
 
     async def _do_heartbeat(self) -> bool:
         return self.is_accepted
+
+    async def _send_req(self, _request: object) -> object:
+        return self.answer
+
+    def coordinator_dead(self) -> None:
+        self.dead += 1
 
 
 class _Client:
@@ -386,6 +419,7 @@ class _Client:
         self.refusal = refusal
         self.commits: list[dict[TopicPartition, OffsetAndMetadata]] = []
         self._coordinator = _Coordinator()
+        self._fetcher = self
         self._subscription = SubscriptionState()
         self.committed: dict[TopicPartition, int | None] = {}
         self.rewound: list[TopicPartition] = []
@@ -400,7 +434,8 @@ class _Client:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._subscription.subscription.assignment.state_value(partition).seek(offset)
 
-    async def seek_to_beginning(self, *partitions: TopicPartition) -> None:
+    def request_offset_reset(self, partitions: list[TopicPartition], strategy: int) -> None:
+        assert strategy == OffsetResetStrategy.EARLIEST
         self.rewound += partitions
 
     async def commit(self, marks: dict[TopicPartition, OffsetAndMetadata]) -> None:
@@ -460,8 +495,35 @@ async def test_refused_commit_does_not_crash_the_process(
     assert lines == [warning]
 
 
+@pytest.mark.parametrize(
+    ("code", "is_elsewhere"), [(14, False), (15, True), (16, True), (30, False)]
+)
+async def test_refused_question_for_commits_is_no_group_without_commits(
+    thread: SafeConsumerThread, code: int, *, is_elsewhere: bool
+) -> None:
+    """aiokafka looks at the partitions of the answer alone, and there are none."""
+    thread._mend_coordinator()
+    coordinator = _client(thread)._coordinator
+    coordinator.answer = OffsetFetchResponse_v3(0, [], code)
+    with pytest.raises(for_code(code)):
+        await coordinator._send_req(OffsetFetchRequest("group", [("requests", [0])]))
+    assert coordinator.dead == is_elsewhere
+
+
+async def test_answers_without_an_error_pass(thread: SafeConsumerThread) -> None:
+    thread._mend_coordinator()
+    coordinator = _client(thread)._coordinator
+    known = OffsetFetchResponse_v3(0, [("requests", [(0, 7, "", 0)])], 0)
+    old = OffsetFetchResponse_v1([("requests", [(0, 7, "", 0)])])
+    for coordinator.answer in (known, old):
+        asked = OffsetFetchRequest("group", [("requests", [0])])
+        assert await coordinator._send_req(asked) is coordinator.answer
+    coordinator.answer = OffsetFetchResponse_v3(0, [], 16)
+    assert await coordinator._send_req("another request") is coordinator.answer
+
+
 async def test_only_an_accepted_heartbeat_is_a_sign_of_life(thread: SafeConsumerThread) -> None:
-    thread._watch_heartbeats()
+    thread._mend_coordinator()
     coordinator = _client(thread)._coordinator
     coordinator.is_accepted = False
     assert not await coordinator._do_heartbeat()

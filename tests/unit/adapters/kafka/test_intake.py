@@ -56,6 +56,7 @@ class _Booking:
     failures: int = 0
     is_ours: bool = True
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    moved_s: float = float("-inf")
 
     async def book(self, records: list[PlacedRecord]) -> bool:
         self.batches.append([record.offset for record in records])
@@ -220,6 +221,17 @@ async def test_records_that_wait_without_end_are_noticed(bench: _Bench) -> None:
     assert state.stuck_because() is None
     bench.clock.advance(100)
     assert state.stuck_because() == "no batch has ended for 700 s"
+
+
+async def test_records_that_wait_while_a_day_is_read_back_are_not_stuck(bench: _Bench) -> None:
+    state = bench.state()
+    bench.pull(1)
+    for _ in range(100):
+        bench.clock.advance(300)
+        bench.booking.moved_s = bench.clock.monotonic()
+        assert state.stuck_because() is None
+    bench.clock.advance(601)
+    assert state.stuck_because() is not None
 
 
 async def test_records_that_wait_for_the_broker_are_not_stuck_nor_at_once_when_it_is_back(

@@ -282,6 +282,35 @@ async def test_broker_that_is_away_at_the_start_is_waited_for(bench: _Bench) -> 
     assert bench.own.stopped[0] == 0
 
 
+async def test_broker_that_is_gone_is_noticed_by_one_record_too_and_its_return_at_once(
+    bench: _Bench,
+) -> None:
+    """No record fails any more once its producer is retired: the next cannot even be started."""
+    bench.breaker = CircuitBreaker(failure_threshold=3, recovery_timeout_s=3_600)
+    publisher = bench.publisher()
+    await _publish(publisher, _record())
+    bench.own.judge, bench.own.is_away = lambda *_: KafkaTimeoutError(), True
+    publishing = asyncio.ensure_future(_publish(publisher, _record(b"w")))
+    while bench.breaker.state is not BreakerState.OPEN:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.001)
+    bench.own.judge, bench.own.is_away = lambda *_: None, False
+    assert await publishing == [None]
+    assert publisher.is_available
+    await asyncio.wait_for(publisher.ready(), timeout=1)
+
+
+async def test_producers_of_callers_topics_that_do_not_start_say_nothing_of_ours(
+    bench: _Bench,
+) -> None:
+    publisher, bench.foreign.is_away = bench.publisher(), True
+    publishing = asyncio.ensure_future(_publish(publisher, _foreign()))
+    while len(bench.foreign.made) < 5:  # noqa: ASYNC110 - the fake has no event to wait for
+        await asyncio.sleep(0.001)
+    assert publisher.is_available
+    bench.foreign.is_away = False
+    await publishing
+
+
 async def test_stop_flushes_every_producer(bench: _Bench) -> None:
     publisher = bench.publisher()
     await _publish(publisher, _record(), _foreign())

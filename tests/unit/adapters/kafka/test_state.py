@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 from faust.types import TP
 
 from llm_worker.adapters.kafka.offsets import OrderedGate
@@ -31,6 +32,7 @@ _BULK = TP("huleedu.llm_provider.comparison_requested_bulk.v1", 0)
 class _Consumer:
     last_heartbeat_s: float = 1_000.0
     uncommitted_s: float | None = None
+    refusal: Exception | None = None
     known: dict[TP, tuple[int | None, int]] = field(default_factory=dict)
     fetched: bool = False
 
@@ -241,3 +243,37 @@ async def test_process_that_stops_tells_for_how_long(bench: _Bench) -> None:
     await state.watch()
     bench.clock.advance(12)
     assert state.draining_s() == 12
+
+
+def _after(bench: _Bench, seconds: float) -> str | None:
+    state, step_s = bench.state(), 10.0
+    assert state.parked_because() is None
+    for _ in range(int(seconds / step_s)):
+        bench.clock.advance(step_s)
+        bench.app.consumer.last_heartbeat_s += step_s
+        if reason := state.parked_because():
+            return reason
+    return None
+
+
+def test_rebalance_without_end_is_noticed_where_the_group_still_counts_on_us(
+    bench: _Bench,
+) -> None:
+    bench.app.rebalancing = True
+    assert _after(bench, 600) is None
+    assert _after(bench, 620) == "the group's rebalance is never complete"
+
+
+def test_rebalance_that_waits_for_the_coordinator_is_no_fault_of_ours(bench: _Bench) -> None:
+    bench.app.rebalancing, bench.app.consumer.last_heartbeat_s = True, -100_000.0
+    assert _after(bench, 3_600) is None
+
+
+def test_refusal_that_nobody_asks_for_is_noticed(bench: _Bench) -> None:
+    bench.app.consumer.refusal = GroupAuthorizationFailedError()
+    reason = "the group's rebalance was refused (GroupAuthorizationFailedError)"
+    assert _after(bench, 3_600) == reason
+
+
+def test_flow_is_no_fault_however_long_it_lasts(bench: _Bench) -> None:
+    assert _after(bench, 3_600) is None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from faust.types import TP
 
 from tests.support.apps import Drains, brokerless_app, consumer_of
+from tests.support.events import event_of, message_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,12 +29,15 @@ class _Rebalance:
         self._recovery: Any = cast("Any", app.tables).recovery
         self.resumed = 0
         self.meanwhile: Callable[[], object] = lambda: None
+        self.found = asyncio.Event()
+        self.found.set()
         self._thread.assigned = {_TP}
 
         async def nowhere(*_of_faust: object, **_options: object) -> None: ...
 
         async def seek() -> None:
             self.meanwhile()
+            await self.found.wait()
 
         cast("Any", self.consumer).perform_seek = seek
         cast("Any", app)._fetcher.maybe_start = nowhere
@@ -92,8 +97,24 @@ async def test_rebalance_that_began_meanwhile_goes_on_holding_the_flow(
     await rebalance.assign(3)
     await rebalance.complete(3)
     assert _flows(app) == [True] * 3
-    queue.force_put_nowait(cast("Any", type("Event", (), {"value": b"{}"})()))
+    queue.force_put_nowait(cast("Any", event_of(message_of(0))))
     assert queue.qsize() == 1
+
+
+async def test_going_back_that_takes_longer_than_faust_waits_ends_no_consumption(
+    app: DeliveryApp, rebalance: _Rebalance
+) -> None:
+    """As with a coordinator that is silent: Faust's own would end its service with the wait."""
+    app.conf.broker_request_timeout = 0.01
+    rebalance.found.clear()
+    rebalance.begin()
+    await rebalance.assign(2)
+    completing = asyncio.ensure_future(rebalance.complete(2))
+    await asyncio.wait([completing], timeout=0.2)
+    assert not completing.done()
+    rebalance.found.set()
+    await completing
+    assert _flows(app) == [True] * 3
 
 
 async def test_rebalance_that_began_before_the_last_was_completed_holds_the_flow(
