@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _MARKS: Final = 100
 """Parts of the horizon in which ids are forgotten."""
 _PROVISIONAL_AT_MOST: Final = 10_000
+_BUCKETS: Final = 1 << 12
+_ID_BYTES: Final = 16
+_BYTES: Final = _ID_BYTES + 8
+"""Of an id and its offset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +44,21 @@ def placed_entry(record: PlacedRecord, event: EventEnvelope[Any]) -> Placed | No
 class SeenIds:
     """The ids of one partition within a horizon, noted in the order of their offsets.
 
+    As bytes, found by a scan of one bucket: a day may have millions, and as objects in a dict each
+    takes 200 bytes.
+
     Args:
         horizon_ms: How much older than the newest record one may be and still be known.
     """
 
     def __init__(self, horizon_ms: int) -> None:
         self._horizon_ms = horizon_ms
-        self._offsets: dict[UUID, int] = {}
+        self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
         # Not every record's time, but enough of them to forget in good time.
         self._marks: deque[tuple[int, int]] = deque()
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return sum(map(len, self._buckets.values())) // _BYTES
 
     def note(self, event_id: UUID, offset: int, at_ms: int) -> int:
         """Remember an id, and give the lowest offset that has it."""
@@ -60,14 +67,27 @@ class SeenIds:
             while len(self._marks) > 1 and self._marks[1][0] <= at_ms - self._horizon_ms:
                 self._marks.popleft()
                 self._forget_below(self._marks[0][1])
-        return self._offsets.setdefault(event_id, offset)
+        bucket, wanted = self._buckets[event_id.int % _BUCKETS], event_id.bytes
+        at = bucket.find(wanted)
+        while at > 0 and at % _BYTES:  # across the edge of two
+            at = bucket.find(wanted, at + 1)
+        if at >= 0:
+            return _offset_at(bucket, at)
+        bucket += wanted + offset.to_bytes(_BYTES - _ID_BYTES)
+        return offset
 
     def _forget_below(self, offset: int) -> None:
-        while self._offsets:
-            event_id = next(iter(self._offsets))
-            if self._offsets[event_id] >= offset:
-                return
-            del self._offsets[event_id]
+        for number, bucket in list(self._buckets.items()):
+            end = 0
+            while end < len(bucket) and _offset_at(bucket, end) < offset:
+                end += _BYTES
+            del bucket[:end]
+            if not bucket:
+                del self._buckets[number]
+
+
+def _offset_at(bucket: bytearray, at: int) -> int:
+    return int.from_bytes(bucket[at + _ID_BYTES : at + _BYTES])
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +62,16 @@ def test_clock_that_goes_back_a_little_makes_no_id_forgotten_too_soon() -> None:
     for offset, at_ms in enumerate((50, 45, 1_045)):
         seen.note(uid(offset), offset, at_ms)
     assert seen.note(uid(0), 9, 1_045) == 0
+
+
+def test_id_that_others_make_up_between_them_is_none_of_theirs() -> None:
+    """All in one bucket: the end of one, its offset and the beginning of the next are one more."""
+    seen, step = SeenIds(1_000), 1 << 64
+    first, second = UUID(int=7 * step), UUID(int=7 * step + (1 << 100))
+    assert [seen.note(first, 0, 0), seen.note(second, 1, 0)] == [0, 1]
+    between = UUID(bytes=(first.bytes + bytes(8) + second.bytes)[8:24])
+    assert seen.note(between, 2, 0) == 2
+    assert [seen.note(each, 9, 0) for each in (first, second, between)] == [0, 1, 2]
 
 
 def test_ids_are_forgotten_so_that_memory_does_not_grow_for_ever() -> None:
