@@ -15,7 +15,7 @@ from llm_worker.application.backoff import Backoff
 from llm_worker.application.bell import Bell
 from llm_worker.application.buyer import Buyer
 from llm_worker.application.orchestrator import Orchestrator
-from llm_worker.application.ports import NoBudget, Turn
+from llm_worker.application.ports import GRANTED, Turn
 from llm_worker.application.purchases import Purchases
 from llm_worker.application.routes import Routes
 from llm_worker.application.slots import RunningSlots
@@ -101,11 +101,24 @@ async def run(job: SoloJob) -> None:
 class _Log:
     """Tells nobody."""
 
+    async def ready(self) -> None:
+        pass
+
     async def begins(self, _attempt: Attempt, permission: Awaitable[None]) -> bool:
         await permission
         return True
 
     def ended(self, _finished: FinishedAttempt) -> None:
+        pass
+
+
+class _NoBudget:
+    """Allows everything."""
+
+    def reserve(self, _request: ComparisonRequest, _attempt: Attempt) -> Awaitable[None]:
+        return GRANTED
+
+    def settle(self, _attempt: Attempt, _billing: Billing | None) -> None:
         pass
 
 
@@ -183,7 +196,7 @@ class _Silent:
 
 def _orchestrator(settings: Settings, strategy: Strategy) -> Orchestrator:
     """Wire it as bootstrap does."""
-    clock, telemetry, budget = SystemClock(), _Silent(), NoBudget()
+    clock, telemetry, budget = SystemClock(), _Silent(), _NoBudget()
     providers = _providers(settings, clock)
     board = Switchboard(
         providers=providers,

@@ -62,6 +62,8 @@ class Buyer:
             return None
         is_probe, tried = self.board.is_probing(target), None
         try:
+            # Before anything is reserved: what is set aside for long counts as spent.
+            await log.ready()
             if not await self.ownership.holds(request.delivery.generation):
                 return Grant.LET_GO
             attempt = Attempt(

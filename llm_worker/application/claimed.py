@@ -37,6 +37,10 @@ class ClaimedRequest:
     def __post_init__(self) -> None:
         self.is_paid = self.claim.left_behind.is_paid
 
+    async def ready(self) -> None:
+        """Wait while the broker takes no records of ours."""
+        await self.publisher.ready()
+
     async def begins(self, attempt: Attempt, permission: Awaitable[None]) -> bool:
         """Note and announce that a call is about to be made; False: it must not be.
 
@@ -51,7 +55,7 @@ class ClaimedRequest:
             is_permitted = True
         finally:
             if not is_permitted:
-                self.outcomes.ended(self.claim, (), is_paid=self.is_paid)
+                self.outcomes.ended(self.claim, attempt, (), is_paid=self.is_paid)
         record = self.codec.render(started_event(self.request, attempt))
         self.started.append(await self.publisher.send(record))
         return True
@@ -62,4 +66,4 @@ class ClaimedRequest:
         if isinstance(finished.ending, ProviderError):
             events = attempt_events(self.request, [finished])
             records = tuple(map(self.codec.render, events))
-            self.outcomes.ended(self.claim, records, is_paid=self.is_paid)
+            self.outcomes.ended(self.claim, finished.attempt, records, is_paid=self.is_paid)

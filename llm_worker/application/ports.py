@@ -172,8 +172,10 @@ class OutcomeStore(Protocol):
     async def begins(self, claim: Claim, attempt: Attempt, /) -> bool:
         """Note that a call is about to be made; False: it must not, the claim is another's."""
 
-    def ended(self, claim: Claim, records: tuple[Record, ...], /, *, is_paid: bool) -> None:
-        """Note that the last attempt failed, and the records that tell so."""
+    def ended(
+        self, claim: Claim, attempt: Attempt, records: tuple[Record, ...], /, *, is_paid: bool
+    ) -> None:
+        """Note that the attempt failed, and the records that tell so."""
 
     async def keep(self, claim: Claim, records: tuple[Record, ...], /) -> bool:
         """Remember the outcome; False: another process was first, and its outcome stands."""
@@ -187,6 +189,9 @@ class OutcomeStore(Protocol):
 
 class AttemptLog(Protocol):
     """Who is told of a request's attempts as they are made."""
+
+    async def ready(self) -> None:
+        """Wait until it can be told that a call is made."""
 
     async def begins(self, attempt: Attempt, permission: Awaitable[None], /) -> bool:
         """Tell that a call is about to be made, once it is permitted; False: it must not be.
@@ -216,6 +221,9 @@ class Sending(Protocol):
 
 class EventPublisher(Protocol):
     """Records to Kafka."""
+
+    async def ready(self) -> None:
+        """Wait while the broker takes no records of our topics."""
 
     async def send(self, record: Record) -> Sending:
         """Hand the record over; it is on its way, not yet held."""
@@ -281,14 +289,3 @@ class _Granted:
 
 GRANTED: Final = _Granted()
 """The permission where no limit applies."""
-
-
-class NoBudget:
-    """A budget without limits."""
-
-    def reserve(self, _request: ComparisonRequest, _attempt: Attempt) -> Awaitable[None]:
-        """Allow everything."""
-        return GRANTED
-
-    def settle(self, _attempt: Attempt, _billing: Billing | None) -> None:
-        """Count nothing."""

@@ -9,30 +9,18 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from llm_worker.adapters.telemetry.tracing import OtelTracing
-from llm_worker.application.ports import NoBudget
 from llm_worker.application.slots import Grant
 from llm_worker.application.tracing import NO_TRACING
 from llm_worker.domain.attempt_events import started_event
 from llm_worker.domain.outcome import LetGo
 from llm_worker.domain.request import ComparisonRequest
 from tests.support.builders import attempt_of, codec_of, completion_of, request_of
-from tests.support.fakes import FakeBudget
 
 if TYPE_CHECKING:
-    from llm_worker.application.ports import Budget
     from llm_worker.application.tracing import Tracing
     from llm_worker.domain.outcome import Ending, Rejected
 
 GivenT = TypeVar("GivenT")
-
-
-@pytest.mark.parametrize("budget", [NoBudget(), FakeBudget()])
-async def test_every_budget_takes_what_fits_and_its_release(budget: Budget) -> None:
-    request, attempt = request_of(), attempt_of(completion_of()).attempt
-    await budget.reserve(request, attempt)
-    budget.settle(attempt, completion_of().billing)
-    await budget.reserve(request, attempt)
-    budget.settle(attempt, None)
 
 
 def _otel() -> Tracing:

@@ -134,7 +134,7 @@ async def test_claim_that_is_given_back_tells_the_next_one_that_it_was_paid(
     request = request_of()
     claim = await _claim(store, request)
     assert await store.begins(claim, _ATTEMPT)
-    store.ended(claim, (_record(),), is_paid=True)
+    store.ended(claim, _ATTEMPT, (_record(),), is_paid=True)
     store.release(claim, is_paid=True)
     left = (await _claim(store, request)).left_behind
     assert (left.attempt, left.records, left.is_paid) == (None, (), True)
@@ -145,7 +145,7 @@ async def test_failed_attempts_stand_in_the_way_of_nothing(store: OutcomeStore) 
     claim = await _claim(store, request)
     for _ in range(3):
         assert await store.begins(claim, _ATTEMPT)
-        store.ended(claim, (_record(),), is_paid=False)
+        store.ended(claim, _ATTEMPT, (_record(),), is_paid=False)
     assert await store.keep(claim, (_record(b"all of them"),))
     assert (await _known(store, request)).records == (_record(b"all of them"),)
 

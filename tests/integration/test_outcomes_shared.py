@@ -91,12 +91,28 @@ async def test_attempts_that_are_known_to_have_failed_are_told_in_their_order(
     request = request_of()
     claim = await claim_at(one, request)
     for number in range(12):
-        await one.outcomes.begins(claim, replace(_ATTEMPT, number=number))
-        one.outcomes.ended(claim, _told(number, size_bytes), is_paid=number == 2)
+        attempt = replace(_ATTEMPT, number=number)
+        await one.outcomes.begins(claim, attempt)
+        one.outcomes.ended(claim, attempt, _told(number, size_bytes), is_paid=number == 2)
     await die(one)
     left = (await claim_at(other, request)).left_behind
     assert (left.attempt, left.is_paid) == (None, True)
     assert left.records == tuple(_told(number, size_bytes)[0] for number in range(12))
+
+
+async def test_end_that_arrives_after_the_next_beginning_does_not_hide_it(
+    two: tuple[Process, Process],
+) -> None:
+    one, other = two
+    request = request_of()
+    claim = await claim_at(one, request)
+    await one.outcomes.begins(claim, _ATTEMPT)
+    following = replace(_ATTEMPT, attempt_id=uuid4(), number=2)
+    await one.outcomes.begins(claim, following)
+    one.outcomes.ended(claim, _ATTEMPT, _told(1), is_paid=False)
+    await die(one)
+    left = (await claim_at(other, request)).left_behind
+    assert (left.attempt, left.records) == (following, _told(1))
 
 
 async def test_free_failures_leave_nothing_paid(two: tuple[Process, Process]) -> None:
@@ -104,7 +120,7 @@ async def test_free_failures_leave_nothing_paid(two: tuple[Process, Process]) ->
     request = request_of()
     claim = await claim_at(one, request)
     await one.outcomes.begins(claim, _ATTEMPT)
-    one.outcomes.ended(claim, _told(1), is_paid=False)
+    one.outcomes.ended(claim, _ATTEMPT, _told(1), is_paid=False)
     await die(one)
     left = (await claim_at(other, request)).left_behind
     assert (left.attempt, left.records, left.is_paid) == (None, _told(1), False)
@@ -115,7 +131,7 @@ async def test_note_that_is_taken_back_leaves_nothing(two: tuple[Process, Proces
     request = request_of()
     claim = await claim_at(one, request)
     await one.outcomes.begins(claim, _ATTEMPT)
-    one.outcomes.ended(claim, (), is_paid=False)
+    one.outcomes.ended(claim, _ATTEMPT, (), is_paid=False)
     await sent(one)
     fields = await one.link.command("HKEYS", f"{one.prefix}request:{request.request_id}")
     assert not [name for name in fields if name.startswith(b"told:")]
@@ -158,7 +174,7 @@ async def test_token_that_was_taken_over_may_not_begin(two: tuple[Process, Proce
     taken = await claim_at(other, request)
     assert not await one.outcomes.begins(frozen, _ATTEMPT)
     assert await other.outcomes.begins(taken, _ATTEMPT)
-    one.outcomes.ended(frozen, _told(1), is_paid=True)
+    one.outcomes.ended(frozen, _ATTEMPT, _told(1), is_paid=True)
     one.outcomes.release(frozen, is_paid=True)
     await sent(one)
     assert await claiming_later(one, request) is Hindrance.HELD
@@ -172,7 +188,7 @@ async def test_claim_that_is_given_back_is_taken_by_the_other_at_once(
     request = request_of()
     claim = await claim_at(one, request)
     await one.outcomes.begins(claim, _ATTEMPT)
-    one.outcomes.ended(claim, _told(1), is_paid=True)
+    one.outcomes.ended(claim, _ATTEMPT, _told(1), is_paid=True)
     one.outcomes.release(claim, is_paid=True)
     await sent(one)
     left = (await claim_at(other, request)).left_behind
@@ -190,8 +206,9 @@ async def test_what_was_paid_is_known_after_three_deaths(redis_address: RedisAdd
         await die(first)
         taken = await claim_at(second, request)
         assert taken.left_behind.is_paid
-        await second.outcomes.begins(taken, replace(_ATTEMPT, attempt_id=uuid4()))
-        second.outcomes.ended(taken, _told(1), is_paid=taken.left_behind.is_paid)
+        again = replace(_ATTEMPT, attempt_id=uuid4())
+        await second.outcomes.begins(taken, again)
+        second.outcomes.ended(taken, again, _told(1), is_paid=taken.left_behind.is_paid)
         await sent(second)
         await die(second)
         assert (await claim_at(third, request)).left_behind.is_paid

@@ -114,6 +114,9 @@ class FakeTopics:
             for record in records[self.first_offsets.get(source, 0) :]:
                 yield record
 
+    async def ready(self) -> None:
+        pass
+
     async def send(self, record: Record) -> FakeSending:
         return FakeSending(record)
 

@@ -53,7 +53,9 @@ class FakeOutcomes:
         self.begun.append(attempt)
         return self.begin_answers.pop(0) if self.begin_answers else True
 
-    def ended(self, _claim: Claim, records: tuple[Record, ...], /, *, is_paid: bool) -> None:
+    def ended(
+        self, _claim: Claim, _attempt: Attempt, records: tuple[Record, ...], /, *, is_paid: bool
+    ) -> None:
         self.steps.append("ended")
         self.noted.append((records, is_paid))
 

@@ -68,6 +68,9 @@ class FakePublisher:
     held: list[Record] = field(default_factory=list)
     refused: list[Record] = field(default_factory=list)
 
+    async def ready(self) -> None:
+        pass
+
     async def send(self, record: Record) -> FakeSending:
         self.sent.append(record)
         return FakeSending(record)
@@ -218,6 +221,11 @@ class RecordingLog:
     lets_begin: bool = True
     defect: Exception | None = None
     takes_s: float = 0.0
+    is_ready: asyncio.Event | None = None
+
+    async def ready(self) -> None:
+        if self.is_ready is not None:
+            await self.is_ready.wait()
 
     async def begins(self, attempt: Attempt, permission: Awaitable[None]) -> bool:
         if self.defect is not None:

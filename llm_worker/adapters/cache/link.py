@@ -197,8 +197,10 @@ class RedisLink:
             fault = fault_of(error)
         finally:
             # Also when it is cancelled, or met a defect of ours: nobody may wait for ever.
-            self._note(fault, self._clock.monotonic() - began_s)
-            _settle(calls, answers, fault)
+            try:
+                self._note(fault, self._clock.monotonic() - began_s)
+            finally:
+                _settle(calls, answers, fault)
 
     async def _answers(self, commands: list[Command], due_s: float) -> list[Any]:
         async with asyncio.timeout(None) as limit:

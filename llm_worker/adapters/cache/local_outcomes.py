@@ -74,7 +74,9 @@ class LocalOutcomes:
         """Let it: nobody else could have claimed it."""
         return True
 
-    def ended(self, _claim: Claim, _records: tuple[Record, ...], *, is_paid: bool) -> None:
+    def ended(
+        self, _claim: Claim, _attempt: Attempt, _records: tuple[Record, ...], *, is_paid: bool
+    ) -> None:
         """Note nothing: after a crash, this memory is gone."""
 
     async def keep(self, claim: Claim, records: tuple[Record, ...]) -> bool:

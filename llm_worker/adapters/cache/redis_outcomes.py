@@ -93,13 +93,15 @@ class RedisOutcomes:
 
     async def begins(self, claim: Claim, attempt: Attempt) -> bool:
         """Note that a call is about to be made; False: the claim is another's."""
-        note = self._note(claim, attempt=pack_attempt(attempt))
+        note = self._note(claim, begun=pack_attempt(attempt))
         return bool(await self._link.run(_NOTE, [self._key(claim.request_id)], *note))
 
-    def ended(self, claim: Claim, records: tuple[Record, ...], *, is_paid: bool) -> None:
-        """Note that the last attempt failed, and the records that tell so."""
+    def ended(
+        self, claim: Claim, attempt: Attempt, records: tuple[Record, ...], *, is_paid: bool
+    ) -> None:
+        """Note that the attempt failed, and the records that tell so."""
         told = pack_records(records) if records else b""
-        note = self._note(claim, told=told, is_paid=is_paid)
+        note = self._note(claim, ended=pack_attempt(attempt), told=told, is_paid=is_paid)
         self._link.post(_NOTE, [self._key(claim.request_id)], *note)
 
     async def keep(self, claim: Claim, records: tuple[Record, ...]) -> bool:
@@ -173,9 +175,16 @@ class RedisOutcomes:
             return True
 
     def _note(
-        self, claim: Claim, *, attempt: bytes = b"", told: bytes = b"", is_paid: bool = False
+        self,
+        claim: Claim,
+        *,
+        begun: bytes = b"",
+        ended: bytes = b"",
+        told: bytes = b"",
+        is_paid: bool = False,
     ) -> tuple[bytes | str | int, ...]:
-        return self._of(claim, attempt, told, "1" if is_paid else "", self._held_at_most_ms)
+        paid = "1" if is_paid else ""
+        return self._of(claim, begun, told, paid, self._held_at_most_ms, ended)
 
     def _of(self, claim: Claim, *more: bytes | str | int) -> tuple[bytes | str | int, ...]:
         return (claim.data_hash, claim.token, self._ttl_ms, *more)

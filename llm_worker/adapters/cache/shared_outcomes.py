@@ -73,9 +73,11 @@ class SharedOutcomes:
         self._unshared.discard(claim.request_id)
         return may_begin
 
-    def ended(self, claim: Claim, records: tuple[Record, ...], *, is_paid: bool) -> None:
-        """Note that the last attempt failed, and the records that tell so."""
-        self._redis.ended(claim, records, is_paid=is_paid)
+    def ended(
+        self, claim: Claim, attempt: Attempt, records: tuple[Record, ...], *, is_paid: bool
+    ) -> None:
+        """Note that the attempt failed, and the records that tell so."""
+        self._redis.ended(claim, attempt, records, is_paid=is_paid)
 
     async def keep(self, claim: Claim, records: tuple[Record, ...]) -> bool:
         """Remember the outcome; False: another process was first, and its outcome stands."""

@@ -76,6 +76,8 @@ class OpenAIDialect:
             "max_completion_tokens": question.max_tokens,
             "response_format": chat_completions.RESPONSE_FORMAT,
             "store": False,
+            # The project's, as without it; but only who asks is told which one it was.
+            "service_tier": "auto",
         }
         adjustments = (
             *_set_effort(question, model, body),

@@ -8,7 +8,13 @@ latest-model guide: with an effort other than none, no temperature.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Gpt(NamedTuple):
@@ -64,6 +70,29 @@ RESPONSES_ONLY: Final = (
     "gpt-rosalind-research",
 )
 """Models that Chat Completions does not serve (SDK: responses_model.py, and genai-prices' kin)."""
+
+
+# As the SDK's _data_residency.py lists them: us, eu, ae, au, in, jp.
+_REGIONAL_HOST: Final = re.compile(r"[a-z]{2}\.api\.openai\.com")
+_AT_LIST_PRICE: Final = re.compile(r"(ft:)?(chatgpt-4|gpt-[34]|gpt-5(\.[0-3])?(?![.\d])|o\d)")
+"""Models from before 5 March 2026."""
+
+_LIST_PRICE: Final = Decimal(1)
+_WITH_RESIDENCY: Final = Decimal("1.1")
+
+
+def surcharge(base_url: str) -> Callable[[str], Decimal] | None:
+    """Say what a model's list price is multiplied by at this address; None: nothing's is.
+
+    With data residency it is a tenth more, for models since 5 March 2026
+    (developers.openai.com/api/docs/guides/data-residency), which genai-prices 0.2.3 does not know.
+    """
+    is_regional = _REGIONAL_HOST.fullmatch(urlsplit(base_url).hostname or "")
+    return _residency_factor if is_regional else None
+
+
+def _residency_factor(model: str) -> Decimal:
+    return _LIST_PRICE if _AT_LIST_PRICE.match(model) else _WITH_RESIDENCY
 
 
 def gpt(model: str) -> Gpt:

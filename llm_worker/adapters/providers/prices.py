@@ -25,10 +25,10 @@ from llm_worker.adapters.providers.rates import base_price, cost_by_library, rat
 from llm_worker.contracts.vocabulary import ProviderName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import date, datetime
 
-    from genai_prices.types import MatchLogic, ModelInfo, Provider
+    from genai_prices.types import MatchLogic, ModelInfo, Provider, TieredPrices
 
     from llm_worker.adapters.providers.rates import Rates
     from llm_worker.application.ports import Clock
@@ -55,7 +55,8 @@ _VERSION: Final = re.compile(
 class PriceBook:
     """The models that the library lists for a company.
 
-    `also_known` are known too, priced or not; `unusable` are listed, and not for us.
+    `also_known` are known too, priced or not; `unusable` are listed, and not for us; `factor_of`
+    says what a model's list price is multiplied by.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class PriceBook:
         clock: Clock,
         also_known: Iterable[str] = (),
         unusable: Iterable[str] = (),
+        factor_of: Callable[[str], Decimal] | None = None,
     ) -> None:
         self._clock = clock
         self._company = _company_of(provider)
         self._also_known = frozenset(also_known)
         self._unusable = frozenset(unusable)
+        self._factor_of = factor_of
         now = clock.now()
         self._listed = self._also_known | {
             model.id
@@ -96,6 +99,10 @@ class PriceBook:
 
     def cost_usd(self, model: str, usage: Usage, tier: str | None = None) -> Decimal | None:
         """Price a call now; without `tier` at the standard one. None: something is unknown."""
+        cost = self._at_list_price(model, usage, tier)
+        return cost if cost is None or self._factor_of is None else cost * self._factor_of(model)
+
+    def _at_list_price(self, model: str, usage: Usage, tier: str | None) -> Decimal | None:
         found = self._model(model)
         if found is None or usage.prompt_tokens is None or usage.completion_tokens is None:
             return None
@@ -121,12 +128,18 @@ class PriceBook:
         if found is None:
             return ModelRow(model=name, is_default=is_default)
         prices = found.get_prices(self._clock.now())
+        factor = Decimal(1) if self._factor_of is None else self._factor_of(name)
+
+        def usd(price: Decimal | TieredPrices | None) -> Decimal | None:
+            base = base_price(price)
+            return None if base is None else base * factor
+
         return ModelRow(
             model=name,
-            input_usd=base_price(prices.input_mtok) or Decimal(0),
-            output_usd=base_price(prices.output_mtok) or Decimal(0),
-            cache_read_usd=base_price(prices.cache_read_mtok),
-            cache_write_usd=base_price(prices.cache_write_mtok),
+            input_usd=usd(prices.input_mtok) or Decimal(0),
+            output_usd=usd(prices.output_mtok) or Decimal(0),
+            cache_read_usd=usd(prices.cache_read_mtok),
+            cache_write_usd=usd(prices.cache_write_mtok),
             is_deprecated=bool(found.deprecated),
             is_default=is_default,
         )

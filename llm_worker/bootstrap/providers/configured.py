@@ -14,6 +14,7 @@ from llm_worker.adapters.providers import anthropic, google, openai, openrouter,
 from llm_worker.adapters.providers.catalog import FlatPrices
 from llm_worker.adapters.providers.http_provider import HttpProvider
 from llm_worker.adapters.providers.mock import MockBehaviour, MockProvider
+from llm_worker.adapters.providers.openai_models import surcharge
 from llm_worker.adapters.providers.prices import PriceBook
 from llm_worker.adapters.providers.transport import open_transport
 from llm_worker.application.gate import Limits
@@ -47,6 +48,8 @@ class _Speaker:
 
     module: Any
     dialect: Callable[[Any, str | None], Dialect]
+    surcharge: Callable[[str], Callable[[str], Decimal] | None] = lambda _base_url: None
+    """Gives, for a base URL, what a model's list price is multiplied by there."""
 
     @property
     def speaks(self) -> _Speaks:
@@ -59,7 +62,9 @@ _SPEAKERS: Mapping[ProviderName, _Speaker] = MappingProxyType(
         ProviderName.ANTHROPIC: _Speaker(
             anthropic, lambda _, key: anthropic.AnthropicDialect(api_key=key)
         ),
-        ProviderName.OPENAI: _Speaker(openai, lambda _, key: openai.OpenAIDialect(api_key=key)),
+        ProviderName.OPENAI: _Speaker(
+            openai, lambda _, key: openai.OpenAIDialect(api_key=key), surcharge
+        ),
         ProviderName.GOOGLE: _Speaker(
             google,
             lambda own, key: google.GoogleDialect(api_key=key, api_version=own.api_version),
@@ -131,12 +136,13 @@ def models_of(settings: Settings, name: ProviderName, clock: Clock) -> PricedMod
             output_usd=Decimal(str(price.output_usd_per_mtok)),
             names=() if is_open else (default_model(settings, name), *named),
         )
-    speaks = _SPEAKERS[name].speaks
+    speaker, base_url = _SPEAKERS[name], cast("RemoteSettings", own).base_url or ""
     return PriceBook(
         name,
         clock=clock,
-        also_known=(*speaks.UNPRICED_MODELS, *named),
-        unusable=speaks.UNUSABLE_MODELS,
+        also_known=(*speaker.speaks.UNPRICED_MODELS, *named),
+        unusable=speaker.speaks.UNUSABLE_MODELS,
+        factor_of=speaker.surcharge(base_url),
     )
 
 

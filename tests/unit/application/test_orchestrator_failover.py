@@ -418,6 +418,19 @@ async def test_announcement_that_outlasts_the_deadline_is_followed_by_no_call(
     assert (first.calls, core.budget.settled) == ([], [None])
 
 
+async def test_nothing_is_reserved_as_long_as_it_cannot_be_told_that_a_call_is_made(
+    core: Core, first: FakeProvider
+) -> None:
+    is_ready = asyncio.Event()
+    log = RecordingLog(is_ready=is_ready)
+    task = asyncio.ensure_future(resolve(core.orchestrator(), arriving(), log))
+    await asyncio.wait([task], timeout=60)
+    assert (core.budget.reserved, log.begun, first.calls) == ([], [], [])
+    is_ready.set()
+    assert isinstance(await task, Completed)
+    assert len(core.budget.reserved) == 1
+
+
 async def test_call_that_was_given_too_little_time_does_not_count_against_its_target(
     core: Core, first: FakeProvider
 ) -> None:

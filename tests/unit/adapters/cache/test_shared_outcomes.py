@@ -76,7 +76,7 @@ async def test_without_redis_every_step_works_and_is_counted(bench: _Bench) -> N
     claim = await bench.store.claim(request)
     assert isinstance(claim, Claim)
     assert await bench.store.begins(claim, _ATTEMPT)
-    bench.store.ended(claim, _RECORDS, is_paid=True)
+    bench.store.ended(claim, _ATTEMPT, _RECORDS, is_paid=True)
     assert await bench.store.keep(claim, _RECORDS)
     bench.store.published(request)
     assert bench.steps == ["claim", "begin", "outcome"]

@@ -78,6 +78,7 @@ def test_a_question_becomes_a_completion_that_is_not_stored() -> None:
             "json_schema": {"name": "verdict", "strict": True, "schema": VERDICT_SCHEMA},
         },
         "store": False,
+        "service_tier": "auto",
     }
 
 

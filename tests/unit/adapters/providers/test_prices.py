@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from llm_worker.adapters.providers import prices
 from llm_worker.adapters.providers.catalog import FlatPrices, ModelRow, PricedModels
 from llm_worker.adapters.providers.prices import PriceBook
+from llm_worker.bootstrap.providers.configured import models_of
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.verdict import Usage
+from llm_worker.settings import load_settings
 from tests.support.fakes import ManualClock
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -415,3 +417,35 @@ def test_own_machine_may_have_a_price() -> None:
     assert models.rows("x") == (
         ModelRow(model="x", input_usd=Decimal(2), output_usd=Decimal("0.5"), is_default=True),
     )
+
+
+# Surcharges.
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model", "factor"),
+    [
+        ("https://eu.api.openai.com/v1", "gpt-6-luna", "1.1"),
+        ("https://me:pw@US.api.openai.com:443/v1", "gpt-5.4", "1.1"),
+        ("https://eu.api.openai.com/v1", "gpt-5.4-mini", "1.1"),
+        ("https://eu.api.openai.com/v1", "gpt-5.2", "1"),
+        ("https://eu.api.openai.com/v1", "gpt-5-mini", "1"),
+        ("https://eu.api.openai.com/v1", "gpt-5", "1"),
+        ("https://eu.api.openai.com/v1", "gpt-4.1", "1"),
+        ("https://eu.api.openai.com/v1", "o3", "1"),
+        ("https://api.openai.com/v1", "gpt-6-luna", "1"),
+        ("https://eu.api.openai.com.example.org/v1", "gpt-6-luna", "1"),
+        ("http://127.0.0.1:1/v1", "gpt-6-luna", "1"),
+    ],
+)
+def test_data_residency_costs_a_tenth_more_for_models_that_are_newer(
+    base_url: str, model: str, factor: str
+) -> None:
+    settings = load_settings({"LLM_WORKER_PROVIDERS__OPENAI__BASE_URL": base_url})
+    book = models_of(settings, ProviderName.OPENAI, ManualClock(NOW))
+    at_list_price = library_cost(ProviderName.OPENAI, model, USAGE)
+    assert at_list_price is not None
+    assert book.cost_usd(model, USAGE) == at_list_price * Decimal(factor)
+    listed = {row.model: row for row in BOOKS[ProviderName.OPENAI].rows("gpt-6-luna")}[model]
+    [row] = [row for row in book.rows("gpt-6-luna") if row.model == model]
+    assert row.output_usd == (listed.output_usd or 0) * Decimal(factor)

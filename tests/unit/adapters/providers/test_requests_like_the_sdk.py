@@ -243,6 +243,7 @@ def test_a_completion_is_the_one_that_openai_s_sdk_sends(
             max_completion_tokens=900,
             response_format=_RESPONSE_FORMAT,
             store=False,
+            service_tier="auto",
             **told,
         )
 
