@@ -48,7 +48,12 @@ Tokens = Annotated[int, Unit("tokens")]
 class WireModel(BaseModel):
     """A frozen model of the wire. Fields that nobody knows are accepted and ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # an essay stands in no error, and so in no log
+    )
 
     @classmethod
     def from_json(cls, document: bytes) -> Self:

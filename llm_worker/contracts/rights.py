@@ -63,7 +63,7 @@ _BESIDES: Final = {
     ),
 }
 _NOTES: Final = {
-    Party.CALLER: "with a reply topic of its own, Read on that one instead",
+    Party.CALLER: "Read on a reply topic of its own, and on its group, where it has one",
     Party.WORKER: "Read on the group `llm-worker`; Write on the reply topics that callers name",
     Party.ACCOUNTANT: "Read on the group `llm-worker-accountant`",
     Party.SUBSCRIBER: "of these topics those it reads; Read on its own group",

@@ -41,12 +41,18 @@ class LeashedProcess:
 
     Args:
         command: The program and its arguments, which other users can read.
-        log: Where its output is appended; its folder is the working directory.
+        log: Where its output is appended.
+        directory: Where it works; the log's folder if not given.
         environment: All that it finds there; what this process has if not given.
     """
 
     def __init__(
-        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        directory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._log = log
         self._log_start = log.stat().st_size if log.exists() else 0
@@ -58,7 +64,7 @@ class LeashedProcess:
                 stderr=output,
                 bufsize=0,
                 start_new_session=True,
-                cwd=log.parent,
+                cwd=directory or log.parent,
                 env=environment,
             )
 

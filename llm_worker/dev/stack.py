@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from llm_worker.adapters.kafka.topics import create_topics
@@ -15,7 +16,6 @@ from llm_worker.dev.leashed import LeashedProcess, free_ports, require_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
     from llm_worker.contracts.topics import TopicCatalog
@@ -37,7 +37,8 @@ class LocalStack:
         directory: The caller's, for records and logs; created if need be, never removed.
         catalog: The topics to create, as the worker will name them too.
         environment: Settings of our processes, beside those of broker, cache and ports.
-        inherit_environment: Whether they also see the environment of this process.
+        inherit_environment: Whether they also see the environment of this process, and `.env` and
+            `llm-worker.toml` where it works.
         cache_url: A Redis; without one they have no shared cache.
         kafka_port: A free one if not given.
         web_port: Of the worker's health pages; a free one if not given.
@@ -123,8 +124,9 @@ class LocalStack:
 
     def _start(self, name: str, running: ExitStack) -> LeashedProcess:
         process = LeashedProcess(
-            [sys.executable, "-m", "llm_worker", name],
+            [sys.executable, "-P", "-m", "llm_worker", name],  # a folder may hold any module
             log=self._directory / f"{name}.log",
+            directory=Path.cwd() if self._inherit_environment else None,
             environment=self._whole_environment(),
         )
         running.callback(process.stop, timeout_s=_DRAIN_TIMEOUT_S)

@@ -65,7 +65,8 @@ class BudgetSettings(Group):
     )
     monthly_usd: _Usd = Field(
         default=None,
-        description="Runtime: the same of a calendar month (UTC).",
+        description="Runtime: US dollars that all calls of a calendar month (UTC) may cost "
+        "together, 0 to 1000000000; none: without limit.",
     )
     alert_shares: Annotated[tuple[_Share, ...], CommaSeparated] = Field(
         default=(Decimal("0.5"), Decimal("0.8"), Decimal("1.0")),
@@ -89,8 +90,8 @@ class BudgetSettings(Group):
         dict[str, AllowanceSettings], JsonObjectText, AfterValidator(_of_known)
     ] = Field(
         default={},
-        description="Runtime: the same by provider: anthropic, openai, google, openrouter, "
-        "self_hosted, mock or `*`.",
+        description="Runtime: JSON object: by provider (anthropic, openai, google, openrouter, "
+        "self_hosted, mock or `*`) any of `daily_usd`, `monthly_usd`, `hard` and `alert_shares`.",
     )
     when_over: Annotated[WhenOver, LowerCase] = Field(
         default=WhenOver.REFUSE,

@@ -23,7 +23,7 @@ class CacheSettings(Group):
         "password, database and TLS are the URL's.",
     )
     sentinel_master: str = Field(
-        default="mymaster", min_length=1, description="Name that the Sentinels have for it."
+        default="mymaster", min_length=1, description="Name that the Sentinels have for the server."
     )
     cluster: bool = Field(
         default=False, description="true or false; true: the URL leads to a Redis Cluster."

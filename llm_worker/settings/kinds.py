@@ -102,4 +102,6 @@ OptionalFile = Annotated[FilePath | None, EmptyIsNone]
 class Group(BaseModel):
     """Settings that belong together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )

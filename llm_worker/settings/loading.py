@@ -44,29 +44,37 @@ def load_settings(
             are told together with the faults of single settings, which have their default then.
 
     Raises:
-        SettingsError: A name is unknown, two names of one setting differ, a value is out of its
-            range, or a file cannot be read.
+        SettingsError: Names are unknown, two names of one setting differ, values are out of their
+            range: all are told. Or a file cannot be read.
     """
     environment = os.environ if environ is None else environ  # noqa: TID251 -- its one reader
-    given = _with_aliases_resolved({**_dotenv(), **environment})
+    faults: list[str] = []
+    given = _with_aliases_resolved({**_dotenv(), **environment}, faults)
     config = given.pop(CONFIG, None)
-    values = _laid_over(_from_toml(config)(), _from_environment(given)())
-    faults = []
-    try:
-        settings = _built(values)
-    except ValidationError as error:
-        faults = list(complaints(error))
-        settings = _without_faulty(values, error)
+    values = _laid_over(_from_toml(config, faults), _from_environment(given)())
+    settings = _built(values, faults)
     faults += checks(settings)
     if faults:
-        # Not chained: pydantic's own text holds the values, and one may be a secret.
-        raise SettingsError("\n".join(faults)) from None
+        raise SettingsError("\n".join(faults))
     return settings
 
 
-def _built(values: dict[str, Any]) -> Settings:
-    # Nothing else is looked at: not the environment, which pydantic-settings would read itself.
-    return Settings(_build_sources=((InitSettingsSource(Settings, values),), {}))
+def _built(values: dict[str, Any], faults: list[str]) -> Settings:
+    """Give the settings with those at fault at their defaults, so that the rest can be judged.
+
+    A group is judged as a whole only once each value in it is right: what is wrong then is told
+    as well.
+    """
+    while True:
+        try:
+            # Nothing else is looked at: pydantic-settings would read the environment itself.
+            return Settings(_build_sources=((InitSettingsSource(Settings, values),), {}))
+        except ValidationError as error:
+            faults += complaints(error)
+            for fault in error.errors(
+                include_input=False, include_url=False, include_context=False
+            ):
+                _remove(values, fault["loc"])
 
 
 def _laid_over(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
@@ -75,13 +83,6 @@ def _laid_over(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
         if isinstance(lower[key], dict) and isinstance(upper[key], dict):
             merged[key] = _laid_over(lower[key], upper[key])
     return merged
-
-
-def _without_faulty(values: dict[str, Any], error: ValidationError) -> Settings:
-    """Give the settings with those at fault at their defaults, so that the rest can be judged."""
-    for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        _remove(values, fault["loc"])
-    return _built(values)
 
 
 def _remove(table: dict[str, Any], path: tuple[int | str, ...]) -> None:
@@ -104,14 +105,17 @@ def _dotenv() -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _with_aliases_resolved(environment: Mapping[str, str]) -> dict[str, str]:
+def _with_aliases_resolved(environment: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     """Keep what is ours, each under its LLM_WORKER_ name."""
     known = {*variables(), CONFIG}
     given = {}
     for name, value in environment.items():
-        if name.upper().startswith(PREFIX) and not is_service_link(name, value):
-            _refuse_unknown(name, known)
+        if not name.upper().startswith(PREFIX) or is_service_link(name, value):
+            continue
+        if name in known:
             given[name] = value
+        else:
+            faults.append(_unknown(name, known))
     for variable in variables().values():
         for alias in variable.aliases:
             if alias not in environment:
@@ -119,7 +123,7 @@ def _with_aliases_resolved(environment: Mapping[str, str]) -> dict[str, str]:
             value = environment[alias]
             if given.setdefault(variable.name, value) != value:
                 names = [n for n in (variable.name, *variable.aliases) if n in environment]
-                raise SettingsError(f"{' and '.join(names)} are both set and differ: remove one")
+                faults.append(f"{' and '.join(names)} are both set and differ: remove one")
     return given
 
 
@@ -129,7 +133,7 @@ def _from_environment(given: Mapping[str, str]) -> PydanticBaseSettingsSource:
     return source
 
 
-def _from_toml(config: str | None) -> PydanticBaseSettingsSource:
+def _from_toml(config: str | None, faults: list[str]) -> dict[str, Any]:
     path = Path(config or _DEFAULT_CONFIG)
     if config and not path.is_file():
         raise SettingsError(f"{CONFIG}: {config} is no file; create it, or unset {CONFIG}")
@@ -137,24 +141,29 @@ def _from_toml(config: str | None) -> PydanticBaseSettingsSource:
         source = TomlConfigSettingsSource(Settings, path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML: {error}") from error
+    values: dict[str, Any] = source()
     known = {variable.key for variable in variables().values()}
-    for key in _keys(source.toml_data, known):
-        _refuse_unknown(key, known, where=f" of {path}")
-    return source
+    for key in list(_keys(values, known)):
+        if (name := ".".join(key)) not in known:
+            faults.append(_unknown(name, known, where=f" of {path}"))
+            _remove(values, key)
+    return values
 
 
-def _keys(table: Mapping[str, Any], known: Collection[str], prefix: str = "") -> Iterator[str]:
-    """Give the keys of a TOML file, of tables that are one setting the table's own."""
+def _keys(
+    table: Mapping[str, Any], known: Collection[str], path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+    """Give the paths to what stands in the groups of a TOML file."""
     for name, value in table.items():
-        key = prefix + name
-        if isinstance(value, dict) and key not in known:
-            yield from _keys(value, known, f"{key}.")
+        here = (*path, name)
+        is_group = any(key.startswith(".".join((*here, ""))) for key in known)
+        if is_group and isinstance(value, dict):
+            yield from _keys(value, known, here)
         else:
-            yield key
+            yield here
 
 
-def _refuse_unknown(name: str, known: Collection[str], *, where: str = "") -> None:
-    if name not in known:
-        by_likeness = {spelling.lower(): spelling for spelling in known}
-        [nearest] = difflib.get_close_matches(name.lower(), sorted(by_likeness), n=1, cutoff=0)
-        raise SettingsError(f"{name}{where} is no setting: did you mean {by_likeness[nearest]}?")
+def _unknown(name: str, known: Collection[str], *, where: str = "") -> str:
+    by_likeness = {spelling.lower(): spelling for spelling in known}
+    [nearest] = difflib.get_close_matches(name.lower(), sorted(by_likeness), n=1, cutoff=0)
+    return f"{name}{where} is no setting: did you mean {by_likeness[nearest]}?"

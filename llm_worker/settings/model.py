@@ -39,10 +39,10 @@ class KafkaSettings(Group):
         Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, AnyCase, EmptyIsNone
     ] = Field(default=None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; needed with SASL.")
     sasl_username: Annotated[str | None, EmptyIsNone] = Field(
-        default=None, description="Needed with SASL."
+        default=None, description="Login name; needed with SASL."
     )
     sasl_password: Annotated[SecretStr | None, EmptyIsNone] = Field(
-        default=None, description="Needed with SASL. Secret."
+        default=None, description="Password; needed with SASL. Secret."
     )
     ssl_cafile: OptionalFile = Field(
         default=None, description="PEM file of the authorities to trust; the system's without it."
@@ -98,12 +98,14 @@ class RoutingSettings(Group):
         description="Runtime: priority, round_robin, least_cost, least_latency or weighted_random.",
     )
     default_provider: Annotated[ProviderName | None, LowerCase, EmptyIsNone] = Field(
-        default=None, description="Tried first; none: the enabled one of the lowest PRIORITY."
+        default=None,
+        description="Provider that is tried first; none: the enabled one of the lowest PRIORITY.",
     )
     fallback: Annotated[tuple[str, ...] | None, CommaSeparated] = Field(
         default=None,
-        description="Tried after it in this order: `provider` or `provider/model`, "
-        "comma-separated; none: every other enabled one but the mock; empty: nobody.",
+        description="Targets that are tried after the default provider, in this order: `provider` "
+        "or `provider/model`, comma-separated; none: every other enabled one but the mock; empty: "
+        "nobody.",
     )
     rules: Annotated[tuple[RuleSettings, ...], JsonText] = Field(
         default=(),
@@ -129,7 +131,9 @@ class RetrySettings(Group):
         "a random part of it, doubled with each failure; above 0.",
     )
     backoff_max_s: float = Field(
-        default=20, gt=0, description="Runtime: seconds that it is never longer than, above 0."
+        default=20,
+        gt=0,
+        description="Runtime: seconds that a target is left alone after failures at most, above 0.",
     )
 
 
@@ -202,6 +206,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         allow_inf_nan=False,
+        hide_input_in_errors=True,
     )
 
     kafka: KafkaSettings = KafkaSettings()

@@ -60,7 +60,8 @@ This page is generated from `llm_worker/settings/`.
 
 _EXAMPLE_HEAD: Final = f"""\
 # Copy to .env, and uncomment what you change: each line has the default, one that ends with "="
-# has none. `llm-worker` reads .env in its working directory, `docker compose` the one here.
+# has none (but an empty FALLBACK is nobody). `llm-worker` reads .env in its working directory,
+# `docker compose` the one here.
 # One provider's key is enough to begin with, or LLM_WORKER_USE_MOCK_LLM=true.
 # Generated from llm_worker/settings/; docs/settings.md says more.
 

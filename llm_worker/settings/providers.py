@@ -46,10 +46,14 @@ class ProviderSettings(Group):
         "all of it where it is the only provider.",
     )
     requests_per_minute: _PerMinute = Field(
-        default=None, description="1 or more; none: as its headers say. The rest waits."
+        default=None,
+        description="Requests a minute that the provider is sent at most, 1 or more; more of them "
+        "wait; none: as the headers of its answers say.",
     )
     tokens_per_minute: _PerMinute = Field(
-        default=None, description="1 or more; none: as its headers say. The rest waits."
+        default=None,
+        description="Tokens a minute, of prompts and answers, that the provider is sent at most, "
+        "1 or more; more of them wait; none: as the headers of its answers say.",
     )
     priority: int = Field(
         default=100, description="Without FALLBACK, providers are tried from the lowest number up."
@@ -65,7 +69,7 @@ class RemoteSettings(ProviderSettings):
     key_is_a_login: ClassVar[bool] = True
     """Whether the key goes where a login of the URL would go, too: the Authorization header."""
 
-    api_key: OptionalSecret = Field(default=None, description="Secret.")
+    api_key: OptionalSecret = Field(default=None, description="Key of its API. Secret.")
     base_url: _BaseUrl = Field(
         default=None, description="Another address of its API; none: the provider's own."
     )

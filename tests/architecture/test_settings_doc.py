@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_worker.settings import load_settings, settings_example, settings_table
+from llm_worker.settings.names import variables
 
 if TYPE_CHECKING:
     import pytest
@@ -20,6 +21,13 @@ def test_settings_page_is_current() -> None:
         "write it again: python -c 'from llm_worker.settings import settings_table; "
         'print(settings_table(), end="")\' > docs/settings.md'
     )
+
+
+def test_every_description_can_be_read_alone() -> None:
+    """An error shows it without the one before it."""
+    leaning = re.compile(r"(the same|it|they|[\d,]+ or more|Secret)\b", re.IGNORECASE)
+    meanings = {name: variable.meaning for name, variable in variables().items()}
+    assert not {name for name, words in meanings.items() if leaning.match(words)}
 
 
 def test_example_environment_is_current() -> None:

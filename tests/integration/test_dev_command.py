@@ -39,8 +39,10 @@ def ports() -> tuple[int, int]:
 
 @pytest.fixture
 def dev(tmp_path: Path, ports: tuple[int, int]) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "llm_worker", "dev"]
+    command = [sys.executable, "-P", "-m", "llm_worker", "dev"]
     options = [f"--kafka-port={ports[0]}", f"--web-port={ports[1]}"]
+    (tmp_path / ".env").write_text("USE_MOCK_LLM=true\nLLM_WORKER_ENVIRONMENT=of-dotenv\n")
+    (tmp_path / "redis.py").write_text("raise AssertionError('nobody asked for this')\n")
     with subprocess.Popen(  # noqa: S603 - our own command
         [*command, *options],
         cwd=tmp_path,
@@ -59,7 +61,9 @@ def test_dev_serves_until_sigterm_and_leaves_nothing_behind(
     welcome = _read_until(dev.stdout, "Ctrl-C ends everything.")
     assert f"LLM_WORKER_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:{ports[0]} llm-worker compare" in welcome
     with urllib.request.urlopen(f"http://127.0.0.1:{ports[1]}/healthz", timeout=10) as answer:
-        assert json.load(answer)["status"] in {"healthy", "degraded"}
+        health = json.load(answer)
+    assert health["status"] in {"healthy", "degraded"}
+    assert health["environment"] == "of-dotenv"
     _stop(dev, signal.SIGTERM)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import chdir
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ from llm_worker.domain.verdict import Billing, total_cost
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from decimal import Decimal
-    from pathlib import Path
 
     from llm_worker.contracts.request import LLMComparisonRequestV1
 
@@ -52,10 +50,8 @@ class DemoJudge:
         return self.provider is ProviderName.MOCK
 
 
-def choose_judge(
-    name: ProviderName, requests: Iterable[LLMComparisonRequestV1], directory: Path
-) -> DemoJudge:
-    """Give the judge; a provider by the settings that a worker in `directory` will read.
+def choose_judge(name: ProviderName, requests: Iterable[LLMComparisonRequestV1]) -> DemoJudge:
+    """Give the judge; a provider by the settings that the worker will read, too.
 
     Raises:
         SettingsError: The provider cannot be called with them.
@@ -64,12 +60,11 @@ def choose_judge(
         return DemoJudge(
             provider=name, model=MOCK_MODEL, environment=_ALWAYS | _MOCK, estimate_usd=None
         )
-    with chdir(directory):
-        settings = bootstrap.load_settings()
+    settings = bootstrap.load_settings()
     if not (is_enabled(settings, name) and is_configured(settings, name)):
         remedy = lacking(settings, name)
         raise bootstrap.SettingsError(
-            f"provider {name} cannot be called: {remedy}, in the environment (not in .env)"
+            f"provider {name} cannot be called: {remedy}, in the environment or in .env"
         )
     model = default_model(settings, name)
     prices = models_of(settings, name, SystemClock())

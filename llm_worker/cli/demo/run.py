@@ -59,14 +59,14 @@ def run_demo(demo: Demo) -> None:
     essays = _essays(demo.folder)
     requests = _requests(essays, demo)
     with TemporaryDirectory(prefix="llm-worker-demo-", ignore_cleanup_errors=True) as directory:
-        judge = choose_judge(demo.provider, requests, Path(directory))
+        judge = choose_judge(demo.provider, requests)
         if not judge.is_mock:
             _confirm(judge, len(requests))
         stack = LocalStack(
             Path(directory),
             catalog=load_topics(),
             environment=judge.environment,
-            # A key comes this way.
+            # A key comes this way, or by .env.
             inherit_environment=not judge.is_mock,
             report=err.print,
         )

@@ -86,12 +86,10 @@ def test_folder_at_fault_is_refused_before_anything_starts() -> None:
     assert "mine has 1 files" in complaint("--essays", "mine")
 
 
-def test_provider_without_a_key_in_the_environment_is_refused_with_the_remedy() -> None:
-    Path(".env").write_text("OPENAI_API_KEY=of-another-directory\n", "utf-8")
-
+def test_provider_without_a_key_is_refused_with_the_remedy() -> None:
     assert (
-        "provider openai cannot be called: set LLM_WORKER_PROVIDERS__OPENAI__API_KEY, in the "
-        "environment (not in .env)" in complaint("--provider", "openai")
+        "provider openai cannot be called: set LLM_WORKER_PROVIDERS__OPENAI__API_KEY, in "
+        "the environment or in .env" in complaint("--provider", "openai")
     )
 
 
@@ -102,8 +100,8 @@ def test_provider_without_a_key_in_the_environment_is_refused_with_the_remedy() 
 def test_price_is_told_and_nothing_starts_without_a_yes(
     monkeypatch: pytest.MonkeyPatch, model: str, price: str
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("LLM_WORKER_PROVIDERS__OPENAI__DEFAULT_MODEL", model)
+    Path(".env").write_text("OPENAI_API_KEY=sk-secret\n", "utf-8")
 
     shown = run("--provider", "openai", stdin="n\n")
 

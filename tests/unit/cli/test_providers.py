@@ -202,11 +202,20 @@ def test_all_faults_are_told_and_the_rest_is_listed(monkeypatch: pytest.MonkeyPa
 
 
 def test_settings_that_cannot_be_read_are_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LLM_WORKER_PROVIDERS__OPENAI__MAX_IN_FLIHGT", "1")
+    monkeypatch.setenv("LLM_WORKER_CONFIG", "gone.toml")
 
     shown = run("list")
 
     assert (shown.exit_code, shown.stdout) == (WRONG_USE, "")
+    assert "gone.toml is no file" in shown.stderr
+
+
+def test_unknown_setting_is_told_beside_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_WORKER_PROVIDERS__OPENAI__MAX_IN_FLIHGT", "1")
+
+    shown = run("list")
+
+    assert shown.exit_code == 0
     assert "MAX_IN_FLIGHT?" in shown.stderr
 
 

@@ -203,6 +203,50 @@ def test_secrets_are_in_no_error_and_no_text() -> None:
     assert "hunter" not in repr(load_settings(given))
 
 
+def test_group_whose_value_is_at_fault_is_judged_as_a_whole_too_and_shows_no_secret() -> None:
+    given = {
+        "LLM_WORKER_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
+        "LLM_WORKER_KAFKA__SASL_MECHANISM": "OAUTHBEARER",
+        "LLM_WORKER_KAFKA__SASL_PASSWORD": "hunter1",
+        "LLM_WORKER_PROVIDERS__OPENAI__BASE_URL": "https://me:hunter2@a",
+        "LLM_WORKER_PROVIDERS__OPENAI__API_KEY": "hunter3",
+        "LLM_WORKER_PROVIDERS__OPENAI__TIMEOUT_S": "-1",
+    }
+    with pytest.raises(SettingsError) as caught:
+        load_settings(given)
+    mechanism, timeout, group, login = str(caught.value).splitlines()
+    assert mechanism.startswith("LLM_WORKER_KAFKA__SASL_MECHANISM: ")
+    assert timeout.startswith("LLM_WORKER_PROVIDERS__OPENAI__TIMEOUT_S: ")
+    assert "SASL_SSL needs" in group
+    assert "LLM_WORKER_KAFKA__SASL_USERNAME" in group
+    assert login.startswith("LLM_WORKER_PROVIDERS__OPENAI: BASE_URL has a login")
+    assert "hunter" not in str(caught.value)
+    for cause in (caught.value.__cause__, caught.value.__context__):
+        assert "hunter" not in str(cause)
+
+
+def test_unknown_names_and_what_differs_are_told_beside_values_at_fault(directory: Path) -> None:
+    (directory / "llm-worker.toml").write_text('[kafak]\ngroup = "x"\n[retry]\natempts = 1\n')
+    given = {
+        "LLM_WORKER_DRAIN": "1",
+        "LLM_WORKER_WEB_PORT": "1",
+        "REDIS_URL": "redis://a",
+        "LLM_WORKER_CACHE__REDIS_URL": "redis://b",
+        "LLM_WORKER_MAX_IN_FLIGHT": "1",
+    }
+    with pytest.raises(SettingsError) as caught:
+        load_settings(given)
+    begins = [line.split(" ")[0] for line in str(caught.value).splitlines()]
+    assert begins == [
+        "LLM_WORKER_DRAIN",
+        "LLM_WORKER_WEB_PORT",
+        "LLM_WORKER_CACHE__REDIS_URL",
+        "retry.atempts",
+        "kafak",
+        "LLM_WORKER_MAX_IN_FLIGHT:",
+    ]
+
+
 def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_WORKER_ENVIRONMENT", "staging")
     assert load_settings().environment == "staging"
