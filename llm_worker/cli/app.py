@@ -75,6 +75,7 @@ _EXPECTED = {
     "llm_worker.settings.faults.SettingsError": (WRONG_USE, "Every setting: docs/settings.md"),
     "llm_worker.client.errors.ClientError": (FAILED, ""),
     "llm_worker.client.journal.JournalError": (WRONG_USE, ""),
+    "llm_worker.client.journal.JournalFullError": (FAILED, ""),
     "llm_worker.client.errors.UnreachableError": (
         FAILED,
         (
@@ -195,7 +196,7 @@ def _extra_with(module: str) -> str | None:
 
 def print_json(document: object) -> None:
     """Print a document for a program."""
-    click.echo(json.dumps(document, indent=2))
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def say(words: str) -> None:

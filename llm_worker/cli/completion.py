@@ -26,12 +26,12 @@ _VARIABLE: Final = "_LLM_WORKER_COMPLETE"
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def completion(ctx: click.Context, *, shell: str) -> None:
-    r"""Print the script that makes a shell complete commands, options, topics and settings.
+    """Print the script that makes a shell complete commands, options, topics and settings.
 
     \b
     bash  eval "$(llm-worker completion bash)", in ~/.bashrc
     zsh   eval "$(llm-worker completion zsh)", in ~/.zshrc
     fish  llm-worker completion fish > ~/.config/fish/completions/llm-worker.fish
-    """
+    """  # noqa: D301 - click wants the character, not the backslash
     root = ctx.find_root().command
     click.echo(_SHELLS[shell](root, {}, _PROGRAM, _VARIABLE).source())

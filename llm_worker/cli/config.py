@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from llm_worker import bootstrap
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.bootstrap.runtime.settings import ControlledSettings, runtime_names
 from llm_worker.cli.app import json_option, print_json
 from llm_worker.cli.control_topic import ControlTopic
-from llm_worker.cli.tables import print_table
+from llm_worker.cli.tables import folded, new_table, print_table, whole
 from llm_worker.cli.wording import printable
 from llm_worker.contracts.events import LLMControlV1
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rich.table import Table
 
     from llm_worker.bootstrap import Settings
     from llm_worker.bootstrap.runtime.settings import SettingInForce
@@ -169,10 +170,9 @@ def _as_json(setting: SettingInForce) -> dict[str, object]:
 
 
 def _table(settings: Iterable[SettingInForce]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("name", no_wrap=True)
-    for column in ("value", "from", "changed by", "changed at", "reason"):
-        table.add_column(column, overflow="fold")
+    table = new_table(
+        *whole("name"), *folded("value", "from", "changed by", "changed at", "reason")
+    )
     for each in settings:
         change = each.change
         told = ["", "", ""]

@@ -26,7 +26,7 @@ _PORT = click.IntRange(1, 65535)
 _web_port = click.option(
     "--web-port",
     type=click.IntRange(0, 65535),
-    help="Port of page and API instead of the settings'; 0: any free one, the log says which.",
+    help="HTTP port instead of the settings'; 0: any free one, the log says which.",
 )
 
 

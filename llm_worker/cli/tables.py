@@ -5,13 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
+from rich.table import Column, Table
 
 from llm_worker.cli.app import out
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Iterator
 
 _ANY_WIDTH: Final = 1000
+_NAME_WIDTH: Final = 8
+
+
+def new_table(*columns: Column) -> Table:
+    """Begin a table without lines."""
+    return Table(*columns, box=None, pad_edge=False)
+
+
+def whole(*names: str) -> Iterator[Column]:
+    """Name columns whose cells stand on one line."""
+    return (Column(name, no_wrap=True) for name in names)
+
+
+def folded(*names: str) -> Iterator[Column]:
+    """Name columns whose cells are folded where they must be."""
+    return (Column(name, overflow="fold", min_width=_NAME_WIDTH) for name in names)
+
+
+def numbers(*names: str) -> Iterator[Column]:
+    """Name columns of numbers."""
+    return (Column(name, no_wrap=True, justify="right") for name in names)
 
 
 def print_table(table: Table, *, crop: bool = True) -> None:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.topic_state import Presence, TopicState
 from llm_worker.adapters.kafka.topics import compare_topics, create_topics
 from llm_worker.cli.app import FAILED, err, json_option, print_json
-from llm_worker.cli.tables import print_table
+from llm_worker.cli.tables import folded, new_table, print_table, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from llm_worker.contracts.topics import TopicCatalog
 
@@ -118,12 +119,7 @@ def _state_table(states: Sequence[TopicState]) -> Table:
 
 
 def _table(*further_columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("name", no_wrap=True)
-    table.add_column("topic", overflow="fold")
-    for column in further_columns:
-        table.add_column(column, no_wrap=True)
-    return table
+    return new_table(*whole("name"), *folded("topic"), *whole(*further_columns))
 
 
 def _duration(retention_ms: int) -> str:

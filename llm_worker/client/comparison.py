@@ -106,8 +106,13 @@ class ComparisonClient(Judge):
         Raises:
             NoAnswerError: None came within `timeout_s`.
         """
-        async with aclosing(self.submit_many([request], silence_s=timeout_s)) as results:
-            return await anext(results)
+        asking = self.submit_many([request], silence_s=timeout_s)
+        try:
+            # Not the silence alone: to send may take as long where no broker answers.
+            async with asyncio.timeout(timeout_s), aclosing(asking) as results:
+                return await anext(results)
+        except TimeoutError:
+            raise NoAnswerError.after(timeout_s, outstanding=1) from None
 
     async def submit_many(
         self,
@@ -278,10 +283,7 @@ async def _take(
         async with asyncio.timeout(silence_s):
             answer = await inbox.get()
     except TimeoutError:
-        raise NoAnswerError(
-            f"no result within {silence_s:g} s, {len(waiting)} outstanding: "
-            "check that a worker runs and is ready"
-        ) from None
+        raise NoAnswerError.after(silence_s, outstanding=len(waiting)) from None
     if isinstance(answer, Exception):
         raise answer.with_traceback(None)  # others raise it too, and it would keep their frames
     del waiting[answer.request_id]

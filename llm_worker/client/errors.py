@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from ssl import SSLError
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiokafka import errors
 
@@ -42,6 +42,14 @@ class NotAllowedError(ClientError):
 
 class NoAnswerError(ClientError):
     """No result has come in time. The request may still be answered, and be paid for."""
+
+    @classmethod
+    def after(cls, seconds: float, *, outstanding: int) -> Self:
+        """Say that no result came for so long, with so many requests without one."""
+        return cls(
+            f"no result within {seconds:g} s, {outstanding} outstanding: "
+            "check that a worker runs and is ready"
+        )
 
 
 class UnreadableResultError(ClientError):

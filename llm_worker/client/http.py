@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/api/v1/comparison"
 _CONNECT_TIMEOUT_S: Final = 10.0
+_LONGEST_KEY: Final = 255
 _BACKOFF: Final = wait_random_exponential(multiplier=0.5, max=10)
 _TRY_AGAIN: Final = frozenset(
     {
@@ -112,6 +113,11 @@ class HttpComparisonClient(Judge):
         url = httpx.URL(base_url)
         if url.scheme not in {"http", "https"} or not url.host:
             raise ValueError("base_url is no address of a web server: write http://HOST:PORT")
+        if api_key and not _fits_header(api_key):
+            raise ValueError(
+                "api_key has a character that no HTTP header carries: type it again, without "
+                "typographic quotes, accents or line breaks"
+            )
         self._where = url.netloc.decode()
         self._now = now
         self._http = httpx.AsyncClient(
@@ -153,6 +159,10 @@ class HttpComparisonClient(Judge):
             )
         if idempotency_key is None:
             request = due_within(request, timeout_s, self._now())
+        elif not (0 < len(idempotency_key) <= _LONGEST_KEY and _fits_header(idempotency_key)):
+            raise RequestValidationError(
+                f"idempotency_key: give 1 to {_LONGEST_KEY} printable ASCII characters"
+            )
         troubles = _Troubles()
         asking = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgainError),
@@ -211,6 +221,10 @@ class HttpComparisonClient(Judge):
             f"{self._where} answers HTTP {status}, and not as a worker does: check base_url, and "
             "what stands between"
         )
+
+
+def _fits_header(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _refusals(where: str, said: str) -> dict[int, ClientError]:

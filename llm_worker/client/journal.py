@@ -29,6 +29,10 @@ class JournalError(ClientError):
     """The file cannot be written, or a line of it is no result."""
 
 
+class JournalFullError(JournalError):
+    """A result cannot be written down; what came before it is there."""
+
+
 class Journal:
     """Keeps results as they come, and finds them again after a crash.
 
@@ -57,16 +61,18 @@ class Journal:
         """Write a result down; the operating system has it on return.
 
         Raises:
-            JournalError: It has not, and the file is as before.
+            JournalFullError: It has not, and the file is as before.
         """
         line, offset = result.model_dump_json().encode() + b"\n", self._file.seek(0, 2)
         try:
             is_whole = self._file.write(line) == len(line)
         except OSError as error:
-            raise JournalError(f"{self._path}: {error.strerror}; mend that and go on") from error
+            raise JournalFullError(
+                f"{self._path}: {error.strerror}; mend that and go on"
+            ) from error
         if not is_whole:
             self._file.truncate(offset)
-            raise JournalError(f"{self._path}: the disk is full; make room and go on")
+            raise JournalFullError(f"{self._path}: the disk is full; make room and go on")
         self._offsets[result.request_id] = offset
 
     def __enter__(self) -> Self:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 import orjson
 from pydantic import ValidationError
 
 from llm_worker.client.errors import UnreadableResultError
-from llm_worker.client.failures import RequestValidationError
+from llm_worker.client.failures import ContentTooLongError, RequestValidationError
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.faults import fields_at_fault
 from llm_worker.contracts.request import LLMComparisonRequestV1
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from llm_worker.contracts.topics import TopicCatalog
 
+_OVERHEAD_BYTES: Final = 1_024
+"""Of key, headers and batch."""
 _ResultEnvelope = EventEnvelope[LLMComparisonResultV1]
 
 
@@ -65,7 +67,12 @@ class RequestRecord:
 def render(
     submission: Submission, topics: TopicCatalog, *, source_service: str, now: datetime
 ) -> RequestRecord:
-    """Write a submission down; raises RequestValidationError as `written` does."""
+    """Write a submission down.
+
+    Raises:
+        RequestValidationError: As `written` does.
+        ContentTooLongError: The topic takes no record so large.
+    """
     name = REQUEST_TOPICS[submission.lane]
     event_type = topics[name].name
     envelope = EventEnvelope[LLMComparisonRequestV1].model_construct(
@@ -80,10 +87,17 @@ def render(
         metadata=dict(submission.trace) or None,
     )
     around = envelope.model_dump(mode="json", exclude={"data"})
+    value = orjson.dumps({**around, "data": orjson.Fragment(written(submission.request))})
+    most_bytes = topics[name].max_message_bytes - _OVERHEAD_BYTES
+    if len(value) > most_bytes:
+        raise ContentTooLongError(
+            f"the request has {len(value)} bytes, and its topic takes {most_bytes}: shorten "
+            "essay_a, essay_b or user_prompt"
+        )
     return RequestRecord(
         topic=topics.on_broker(name),
         key=submission.key,
-        value=orjson.dumps({**around, "data": orjson.Fragment(written(submission.request))}),
+        value=value,
         headers=[
             ("correlation_id", submission.key),
             ("event_type", event_type.encode()),

@@ -12,11 +12,11 @@ from aiokafka.errors import KafkaTimeoutError
 from llm_worker.adapters.kafka.topics import create_topics
 from llm_worker.client.comparison import ComparisonClient
 from llm_worker.client.errors import (
-    KafkaRefusalError,
     MissingTopicError,
     NoAnswerError,
     UnreachableError,
 )
+from llm_worker.client.failures import ContentTooLongError
 from llm_worker.client.publishing import writer
 from llm_worker.client.reading import follow, reader
 from llm_worker.client.submission import Submission
@@ -224,9 +224,9 @@ async def test_request_larger_than_a_batch_is_sent(client: ComparisonClient) -> 
 async def test_request_larger_than_the_topic_takes_is_refused(client: ComparisonClient) -> None:
     request = LLMComparisonRequestV1(user_prompt="x" * 4_300_000)
 
-    with pytest.raises(KafkaRefusalError, match="MessageSizeTooLarge"):
+    with pytest.raises(ContentTooLongError, match="shorten essay_a, essay_b or user_prompt"):
         await client.ask(request, timeout_s=60)
-    with pytest.raises(KafkaRefusalError, match="MessageSizeTooLarge"):
+    with pytest.raises(ContentTooLongError, match="shorten essay_a, essay_b or user_prompt"):
         await client.publish([Submission(request=request)])
     assert len(client._outstanding) == 0
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -42,6 +43,24 @@ class _LoudEnough:
 _LOUD_ENOUGH: Final = _LoudEnough()
 
 
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class _Forgiving:
+    """A stream that loses what it cannot take: a full disk, a reader that is gone.
+
+    A line lost is better than the verdict or the ack of whoever logs it.
+    """
+
+    stream: TextIO
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self.stream.flush()
+
+
 def setup_logging(
     level: str, fmt: Literal["json", "console"] | None = None, stream: TextIO | None = None
 ) -> None:
@@ -57,14 +76,15 @@ def setup_logging(
     render: list[Processor] = (
         _console(stream) if (fmt or _fitting(stream)) == "console" else _json()
     )
+    forgiving = cast("TextIO", _Forgiving(stream))
     structlog.configure(
         # By the processor and not by a class of loggers, which each logger keeps for ever.
         processors=[_LOUD_ENOUGH, *_facts(), *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(forgiving),
         cache_logger_on_first_use=True,
     )
-    _route_stdlib(render, stream)
+    _route_stdlib(render, forgiving)
     set_log_level(level)
 
 

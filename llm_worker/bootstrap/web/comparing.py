@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from llm_worker.adapters.web.answers import RequestError, invalid, unavailable
 from llm_worker.bootstrap.web.handing_over import hand_over, too_large
 from llm_worker.client.errors import ClientError, NoAnswerError
-from llm_worker.client.failures import RequestValidationError
+from llm_worker.client.failures import ContentTooLongError, RequestValidationError
 from llm_worker.client.submission import Submission, render
-from llm_worker.contracts.vocabulary import REQUEST_TOPICS, ErrorCode
+from llm_worker.contracts.vocabulary import ErrorCode
 from llm_worker.domain.delivery import Record
 from llm_worker.domain.results import SERVICE
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _WAITING_AT_MOST: Final = 1_000
 _REPLY_TOPIC_WITHIN_S: Final = 10.0
-_OVERHEAD_BYTES: Final = 1_024
-"""Of a record, beside its value."""
 _LAST_RESULTS_S: Final = 1.0
 _IDLE_S: Final = 30.0
 """How long the results are followed while nobody waits for one."""
@@ -164,9 +162,8 @@ class Comparing:
             )
         except RequestValidationError:
             raise invalid("metadata is nested too deeply; keep it under 250 levels") from None
-        most = self._topics[REQUEST_TOPICS[submission.lane]].max_message_bytes
-        if len(written.value) + _OVERHEAD_BYTES > most:
-            raise too_large()
+        except ContentTooLongError:
+            raise too_large() from None
         return Record(
             topic=written.topic,
             key=written.key,

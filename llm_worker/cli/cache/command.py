@@ -10,7 +10,7 @@ import click
 
 from llm_worker import bootstrap
 from llm_worker.bootstrap.cache.warming import load_routing_settings, open_inventory, open_routes
-from llm_worker.cli.app import FAILED, json_option, may_ask, say
+from llm_worker.cli.app import FAILED, json_option, may_ask, print_json, say
 from llm_worker.cli.cache.counters import counted_by_tier, read_counters
 from llm_worker.cli.cache.file import read_file
 from llm_worker.cli.cache.shelf import Shelf
@@ -51,7 +51,7 @@ def stats(*, as_json: bool) -> None:
         counted = counted_by_tier(counters)
     if as_json:
         document = {"redis": stock and stock.as_json(), "worker": counted}
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
     else:
         show_stock(stock, counted)
 

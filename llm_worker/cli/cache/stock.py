@@ -7,15 +7,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from llm_worker.cli.app import out
-from llm_worker.cli.tables import print_table
+from llm_worker.cli.tables import folded, new_table, print_table
 from llm_worker.cli.wording import plain_usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from rich.table import Table
 
     from llm_worker.adapters.cache.inventory import Inventory, StoredVerdict
     from llm_worker.domain.cached import CachedVerdict
@@ -123,7 +124,9 @@ def show_stock(stock: Stock | None, counters: Mapping[str, Mapping[str, Any]] | 
 
 
 def _stock_table(stock: Stock) -> Table:
-    table = _table("provider", "model", "verdicts", "bytes", "USD to buy", "oldest", "newest")
+    table = new_table(
+        *folded("provider", "model", "verdicts", "bytes", "USD to buy", "oldest", "newest")
+    )
     for (provider, model), share in sorted(stock.shares.items()):
         table.add_row(
             provider,
@@ -139,16 +142,9 @@ def _stock_table(stock: Stock) -> Table:
 
 def _counter_table(counters: Mapping[str, Mapping[str, Any]]) -> Table:
     names = list(dict.fromkeys(name for counted in counters.values() for name in counted))
-    table = _table("worker's tier", *(name.replace("_", " ") for name in names))
+    table = new_table(*folded("worker's tier", *(name.replace("_", " ") for name in names)))
     for tier, counted in counters.items():
         table.add_row(tier, *(str(counted.get(name, "-")) for name in names))
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table
 
 

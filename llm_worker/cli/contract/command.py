@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.topic_state import Presence
-from llm_worker.cli.app import FAILED, err, json_option
+from llm_worker.cli.app import FAILED, err, json_option, print_json
 from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.contract.checking import ReadTopic, Report, check_file, check_topics
-from llm_worker.cli.tables import print_table
+from llm_worker.cli.tables import new_table, print_table, whole
 from llm_worker.cli.wording import printable
 from llm_worker.contracts.documents.examples import ORIGINAL, load_examples
 from llm_worker.contracts.documents.schemas import EVENTS
@@ -24,6 +23,8 @@ from llm_worker.contracts.vocabulary import TopicName
 
 if TYPE_CHECKING:
     from typing import IO
+
+    from rich.table import Table
 
 _DEFAULT_TOPICS = (
     TopicName.COMPARISON_REQUESTED,
@@ -67,7 +68,7 @@ def verify(*, topics: tuple[str, ...], records: int, file: IO[bytes] | None, as_
         options = bootstrap.kafka_options(settings)
         report = asyncio.run(check_topics(options, catalog, names, at_most=records))
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=2))
+        print_json(asdict(report))
     else:
         _show(report)
     if report.faults or any(topic.differences for topic in report.topics):
@@ -103,9 +104,7 @@ def _show(report: Report) -> None:
 
 
 def _table(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("topic", "partitions", "records", "faults"):
-        table.add_column(column, no_wrap=True)
+    table = new_table(*whole("topic", "partitions", "records", "faults"))
     for topic in report.topics:
         table.add_row(*_row(topic, sum(fault.topic == topic.topic for fault in report.faults)))
     return table

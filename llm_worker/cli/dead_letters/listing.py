@@ -9,8 +9,7 @@ from rich.markup import escape
 
 from llm_worker.cli.app import out
 from llm_worker.cli.dead_letters.topic import document_of
-from llm_worker.cli.tables import print_table
-from llm_worker.cli.usage.listing import new_table
+from llm_worker.cli.tables import folded, new_table, numbers, print_table
 from llm_worker.cli.wording import printable
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _OPENED: Final = frozenset({"data", "llm_config_overrides"})
 
 def show_letters(letters: Sequence[Letter], topics: TopicCatalog) -> None:
     """Print one a row, the oldest first."""
-    table = new_table("at", "time, UTC", "error", "from", numbers=("attempts", "USD"))
+    table = new_table(*folded("at", "time, UTC", "error", "from"), *numbers("attempts", "USD"))
     for name in ("organization", "event id", "reason"):
         table.add_column(name, overflow="fold")
     names = topics.names_on_broker()

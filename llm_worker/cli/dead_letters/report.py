@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,10 @@ import click
 from rich.markup import escape
 
 from llm_worker.adapters.clock import SystemClock
-from llm_worker.cli.app import out, say
+from llm_worker.cli.app import out, print_json, say
 from llm_worker.cli.dead_letters.run import ReplayRun
 from llm_worker.cli.providers.state import settings_and_faults
-from llm_worker.cli.tables import print_table
-from llm_worker.cli.usage.listing import new_table
+from llm_worker.cli.tables import folded, new_table, numbers, print_table
 from llm_worker.cli.wording import plain_usd, printable
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class Replaying:
             self._ask(plan)
             sent = asyncio.run(run.send(plan))
         if self.as_json:
-            click.echo(json.dumps(plan_as_json(plan, sent), indent=2))
+            print_json(plan_as_json(plan, sent))
         elif sent is not None:
             click.echo(f"sent {sent} requests")
             say("see their results with `llm-worker tail comparison_result`")
@@ -79,7 +77,7 @@ def show_plan(plan: Plan) -> None:
     out.print(escape(f"{len(plan.candidates)} to send{f': {codes}' if codes else ''}"))
     if not plan.candidates:
         return
-    table = new_table("asked first", numbers=("requests", "about USD", "at most USD"))
+    table = new_table(*folded("asked first"), *numbers("requests", "about USD", "at most USD"))
     for calls in plan.calls:
         table.add_row(
             escape(_who(calls)), str(calls.requests), _usd(calls.about_usd), _usd(calls.most_usd)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import chain
@@ -19,7 +18,7 @@ from llm_worker.bootstrap.cache.checks import cache_faults
 from llm_worker.bootstrap.cache.stores import redis_address
 from llm_worker.bootstrap.providers.configured import build_provider, usable_providers
 from llm_worker.bootstrap.providers.routing import provider_warnings, routing_faults
-from llm_worker.cli.app import FAILED, json_option, out
+from llm_worker.cli.app import FAILED, json_option, out, print_json
 from llm_worker.cli.doctor.kafka import examine_kafka
 from llm_worker.cli.findings import Finding, Level
 from llm_worker.contracts.documents.flows import Party
@@ -54,7 +53,7 @@ def doctor(*, process: str, as_json: bool) -> None:
     """
     findings = asyncio.run(examine(bootstrap.load_settings(), SystemClock(), Party(process)))
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        print_json([asdict(finding) for finding in findings])
     else:
         _show(findings)
     if any(finding.level is Level.FAULT for finding in findings):

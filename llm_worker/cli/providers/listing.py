@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
-from rich.table import Table
 
 from llm_worker.cli.app import out
-from llm_worker.cli.tables import print_table
+from llm_worker.cli.tables import folded, new_table, print_table, whole
 from llm_worker.cli.wording import plain_usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
+
+    from rich.table import Table
 
     from llm_worker.adapters.providers.catalog import ModelRow
     from llm_worker.bootstrap import Settings
@@ -124,13 +125,8 @@ def _limits_table(states: Iterable[ProviderState]) -> Table:
 
 
 def _table(model: str | None, *columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("provider", no_wrap=True)
-    if model is not None:
-        table.add_column(model, overflow="fold")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
+    models = () if model is None else (model,)
+    return new_table(*whole("provider"), *folded(*models), *whole(*columns))
 
 
 def _price(usd: Decimal | None, unknown: str = "unknown") -> str:

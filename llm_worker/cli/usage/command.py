@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from datetime import date
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,7 @@ from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.bootstrap.runtime.budgets import budgets_of
 from llm_worker.bootstrap.spend.lag import measure_lag
 from llm_worker.bootstrap.spend.reading import history_of
-from llm_worker.cli.app import FAILED, json_option, say
+from llm_worker.cli.app import FAILED, json_option, print_json, say
 from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.control_topic import ControlTopic
 from llm_worker.cli.usage.listing import show_usage, usage_as_json, usage_of
@@ -113,7 +112,7 @@ def usage(
     asked = dict.fromkeys(_named(each, now) for each in periods or (_TODAY, _MONTH))
     found = asyncio.run(_read(settings, now, tuple(asked), by or _DEFAULT_BY))
     if as_json:
-        click.echo(json.dumps(usage_as_json(found), indent=2, ensure_ascii=False))
+        print_json(usage_as_json(found))
     elif found.has_totals:
         show_usage(found)
 
@@ -152,7 +151,7 @@ def _verify(settings: Settings, *, as_json: bool) -> None:
     codec, history = SpendCodec(bootstrap.catalog(settings)), history_of(settings)
     found = asyncio.run(check_totals(history, codec, horizon_ms=history.horizon_ms))
     if as_json:
-        click.echo(json.dumps(findings_as_json(found), indent=2, ensure_ascii=False))
+        print_json(findings_as_json(found))
     elif found.totals:
         show_findings(found)
     if not found.totals:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
-from rich.table import Table
 
 from llm_worker.cli.app import out
-from llm_worker.cli.tables import print_table
+from llm_worker.cli.tables import folded, new_table, numbers, print_table
 from llm_worker.cli.wording import plain_usd, printable
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.budgets import EVERY_OTHER
@@ -21,12 +20,13 @@ from llm_worker.domain.usage import in_numbers, usage_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rich.table import Table
+
     from llm_worker.domain.budgets import Budgets, Limit
     from llm_worker.domain.ledger import Account
     from llm_worker.domain.spend import AccountKey
     from llm_worker.domain.usage import Dimension, UsageLine
 
-_NAME_WIDTH: Final = 8
 """At least, however narrow the terminal is."""
 _NUMBERS: Final = (
     "requests",
@@ -163,18 +163,8 @@ def scope_in_words(scope: Scope) -> str:
     return ", ".join(f"{what} {_name(name)}" for what, name in parts if name is not None) or "all"
 
 
-def new_table(*names: str, numbers: Iterable[str]) -> Table:
-    """Begin a table: names are folded where they must be, a number stands on one line."""
-    table = Table(box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name, overflow="fold", min_width=_NAME_WIDTH)
-    for name in numbers:
-        table.add_column(name, no_wrap=True, justify="right")
-    return table
-
-
 def _usage_table(by: Sequence[Dimension], lines: Sequence[UsageLine]) -> Table:
-    table = new_table(*by, numbers=_NUMBERS)
+    table = new_table(*folded(*by), *numbers(*_NUMBERS))
     for line in lines:
         table.add_row(*(escape(_name(name)) for name in line.names), *_cells(line.total))
     table.add_section()
@@ -183,7 +173,7 @@ def _usage_table(by: Sequence[Dimension], lines: Sequence[UsageLine]) -> Table:
 
 
 def _limits_table(limits: Iterable[LimitInUse]) -> Table:
-    table = new_table("limit on", numbers=("USD", "cost USD", "share", ""))
+    table = new_table(*folded("limit on"), *numbers("USD", "cost USD", "share", ""))
     for each in limits:
         table.add_row(
             escape(scope_in_words(each.limit.scope)),

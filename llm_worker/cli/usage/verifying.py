@@ -14,8 +14,8 @@ from rich.progress import Progress, TextColumn
 
 from llm_worker.application.verifying import verify
 from llm_worker.cli.app import err
-from llm_worker.cli.tables import print_table
-from llm_worker.cli.usage.listing import new_table, scope_in_words
+from llm_worker.cli.tables import folded, new_table, numbers, print_table
+from llm_worker.cli.usage.listing import scope_in_words
 from llm_worker.cli.wording import plain_usd
 from llm_worker.domain.spend import begins_after, day_of
 from llm_worker.domain.usage import in_numbers
@@ -107,7 +107,9 @@ def show_findings(found: Findings) -> None:
     if not found.drifts:
         click.echo(f"{found.totals - found.unchecked} totals agree with their events")
         return
-    table = new_table("total of", "period", "source", "amount", numbers=("published", "recomputed"))
+    table = new_table(
+        *folded("total of", "period", "source", "amount"), *numbers("published", "recomputed")
+    )
     for drift in found.drifts:
         scope, period, source = drift.key
         for amount, published, recomputed in _differences(drift):

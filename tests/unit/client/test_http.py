@@ -53,6 +53,19 @@ VERDICT = {
 }
 
 
+@pytest.mark.parametrize("key", ["", "schüler-7", "a\nb", "k" * 256])
+async def test_idempotency_key_that_no_header_carries_is_refused(key: str) -> None:
+    async with HttpComparisonClient("http://worker:8080") as client:
+        with pytest.raises(RequestValidationError, match="idempotency_key: give 1 to 255"):
+            await client.judge(new_request("a", "b"), idempotency_key=key)
+
+
+def test_api_key_that_no_header_carries_is_refused_unquoted() -> None:
+    with pytest.raises(ValueError, match="api_key has a character") as caught:
+        HttpComparisonClient("http://worker:8080", api_key="“planted”")
+    assert "planted" not in str(caught.value)
+
+
 class Worker:
     """Answers each request with the next of its answers, and with the last one for ever."""
 

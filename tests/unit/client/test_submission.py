@@ -8,12 +8,12 @@ import orjson
 import pytest
 
 from llm_worker.client.errors import UnreadableResultError
-from llm_worker.client.failures import RequestValidationError
+from llm_worker.client.failures import ContentTooLongError, RequestValidationError
 from llm_worker.client.submission import Submission, read_result, render, written
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1, LLMConfigOverrides
 from llm_worker.contracts.topics import load_topics
-from llm_worker.contracts.vocabulary import Lane
+from llm_worker.contracts.vocabulary import REQUEST_TOPICS, Lane
 from tests.support.site import verdict_for
 
 ONE = UUID("00000000-0000-4000-8000-000000000001")
@@ -50,6 +50,20 @@ def test_record_lies_on_its_lanes_topic_with_key_and_headers(lane: Lane, name: s
         ("correlation_id", str(TWO).encode()),
         ("event_type", f"huleedu.llm_provider.{name}.v1".encode()),
     ]
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_request_that_no_record_holds_is_refused_with_the_remedy(more: int, *, fits: bool) -> None:
+    most = TOPICS[REQUEST_TOPICS[Lane.NORMAL]].max_message_bytes - 1_024
+    short = LLMComparisonRequestV1(user_prompt="which?", essay_a="x", essay_b="b")
+    value = render(Submission(request=short), TOPICS, source_service="cj", now=NOW).value
+    essay = "x" * (most - len(value) + 1 + more)
+    asked = Submission(request=short.model_copy(update={"essay_a": essay}))
+    if fits:
+        assert len(render(asked, TOPICS, source_service="cj", now=NOW).value) == most
+        return
+    with pytest.raises(ContentTooLongError, match="shorten essay_a, essay_b or user_prompt"):
+        render(asked, TOPICS, source_service="cj", now=NOW)
 
 
 def test_trace_context_stands_in_headers_and_envelope() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -149,6 +150,32 @@ def test_exception_is_told_without_local_variables(fmt: Literal["console", "json
         structlog.get_logger().exception("failed")
     assert "RuntimeError: 18 characters" in stream.getvalue()
     assert "essay essay" not in stream.getvalue()
+
+
+class _Full(io.StringIO):
+    is_full = False
+
+    @override
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+    @override
+    def flush(self) -> None:
+        if self.is_full:
+            raise BrokenPipeError
+
+
+def test_line_that_cannot_be_written_is_lost_and_nothing_else() -> None:
+    stream = _Full()
+    setup_logging("INFO", "json", stream)
+    stream.is_full = True
+    structlog.get_logger().info("lost")
+    logging.getLogger("llm_worker.dev").error("lost")
+    stream.is_full = False
+    structlog.get_logger().info("kept")
+    assert [line["event"] for line in _lines(stream)] == ["kept"]
 
 
 @pytest.mark.parametrize("odd", ["\ud800", 2**70, {1: "a"}, object()])
