@@ -13,6 +13,7 @@ from llm_worker.bootstrap.runtime.budgets import budgets_of
 from llm_worker.bootstrap.runtime.control_records import change_in, name_in
 from llm_worker.client.compacted import CompactedTopic
 from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.compatible import holding_together
 from llm_worker.settings import (
     SettingsError,
     as_json,
@@ -178,22 +179,8 @@ class ControlledSettings:
 
     def _resolved(self, values: Mapping[str, Any]) -> tuple[Settings, dict[str, str]]:
         """Lay the values over our own settings, but for those that make a fault: why, by name."""
-        if not values or not self._faults(values):
-            return overlaid(self._own, values), {}
-        held: dict[str, Any] = {}
-        left = values
-        while True:
-            ignored: dict[str, str] = {}
-            for name, value in left.items():
-                why = self._faults({**held, name: value})
-                if why:
-                    ignored[name] = why
-                else:
-                    held[name] = value
-            if len(ignored) == len(left):
-                return overlaid(self._own, held), ignored
-            # Again: one may need a later one, as where another provider takes over.
-            left = {name: values[name] for name in ignored}
+        held, ignored = holding_together(values, self._faults)
+        return overlaid(self._own, held), ignored
 
     def _faults(self, values: Mapping[str, Any]) -> str:
         return "\n".join(self._checks(overlaid(self._own, values), values.keys()))
