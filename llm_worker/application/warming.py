@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llm_worker.contracts.request import CacheMode
 from llm_worker.domain.cached import CachedVerdict
 from llm_worker.domain.errors import WorkerError
-from llm_worker.domain.outcome import Target
+from llm_worker.domain.model_names import is_model
 from llm_worker.domain.request import read_uuid
 from llm_worker.domain.verdict import (
     Billing,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llm_worker.contracts.request import LLMComparisonRequestV1
     from llm_worker.contracts.result import LLMComparisonResultV1
     from llm_worker.contracts.vocabulary import Lane
+    from llm_worker.domain.outcome import Target
     from llm_worker.domain.request import Prompt
 
 
@@ -81,7 +82,10 @@ def recalled(sought: Sought, result: LLMComparisonResultV1) -> CachedVerdict | U
     said = result.request_metadata
     if said.get("prompt_sha256", sought.prompt_sha256) != sought.prompt_sha256:
         return Unfit.OTHER_PROMPT
-    if Target(provider=result.provider, model=result.model) not in sought.targets:
+    if not any(
+        result.provider is target.provider and is_model(result.model, target.model)
+        for target in sought.targets
+    ):
         return Unfit.OTHER_TARGET
     bought_by = read_uuid(said.get("bought_by")) if result.cached else result.correlation_id
     if bought_by is None:

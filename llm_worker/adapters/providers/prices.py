@@ -23,6 +23,7 @@ from genai_prices.types import (
 from llm_worker.adapters.providers.catalog import ModelRow
 from llm_worker.adapters.providers.rates import base_price, cost_by_library, rates_of
 from llm_worker.contracts.vocabulary import ProviderName
+from llm_worker.domain.model_names import is_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,11 +46,6 @@ _SOLD_ELSEWHERE: Final = {ProviderName.GOOGLE: "claude-"}
 
 _FREE: Final = re.compile(r":free$|^gemma-")
 """What is free by its name: OpenRouter's variants, and Google's open models on its own API."""
-
-_VERSION: Final = re.compile(
-    r"([-@](\d{8}|\d{4}-\d\d-\d\d|\d\d-\d\d(\d\d)?|\d{3,4}|latest|preview))+"
-)
-"""What may follow a model's name: 20251001, 2026-03-05, 05-06, 09-2025, 001, latest, preview."""
 
 
 class PriceBook:
@@ -173,10 +169,7 @@ def _company_of(provider: ProviderName) -> Provider:
 
 def _is_named(name: str, model: ModelInfo) -> bool:
     """Say whether `name` is one of the model's own names, or a version of one."""
-    return any(
-        name == own or (name.startswith(own) and _VERSION.fullmatch(name, len(own)))
-        for own in (model.id, *_names_in(model.match))
-    )
+    return any(is_model(name, own) for own in (model.id, *_names_in(model.match)))
 
 
 def _names_in(match: MatchLogic) -> Iterator[str]:

@@ -89,6 +89,15 @@ def test_confidence_comes_back_to_the_wire_as_it_was(confidence: float) -> None:
     assert _result(request, verdict.completion).confidence == confidence
 
 
+def test_model_that_answered_may_be_a_version_of_the_one_that_is_asked() -> None:
+    request = request_of()
+
+    verdict = recalled(_sought(request), _result(request, model="mock-judge-1-2026-03-05"))
+
+    assert isinstance(verdict, CachedVerdict)
+    assert verdict.completion.model == "mock-judge-1-2026-03-05"
+
+
 def test_unknown_cost_stays_unknown() -> None:
     request = request_of()
 
@@ -127,6 +136,7 @@ def test_metadata_of_the_caller_names_no_payer() -> None:
         ({"request_metadata": {"prompt_sha256": "0" * 64}}, Unfit.OTHER_PROMPT),
         ({"provider": ProviderName.OPENAI}, Unfit.OTHER_TARGET),
         ({"model": "mock-judge-2"}, Unfit.OTHER_TARGET),
+        ({"model": "mock-judge-1-mini"}, Unfit.OTHER_TARGET),
         ({"cached": True}, Unfit.NO_PAYER),
         ({"cached": True, "request_metadata": {"bought_by": "Bob"}}, Unfit.NO_PAYER),
     ],
