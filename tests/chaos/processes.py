@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 READY_S = 60.0
 _ASKED_S = 2.0
+_OF_REQUESTS = re.compile('"event":"(delivery|attempt_failed)"')
 
 
 class WorkerProcess:
@@ -110,9 +112,9 @@ class WorkerProcess:
         return await self._health() == "degraded"
 
     def log_lines(self) -> list[str]:
-        """Give what it logged, without the line per delivery."""
+        """Give what it logged, without the lines of deliveries and of calls that failed."""
         lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in lines if '"event":"delivery"' not in line]
+        return [line for line in lines if not _OF_REQUESTS.search(line)]
 
     async def _health(self) -> str:
         async with aiohttp.ClientSession() as session, session.get(self._url("healthz")) as answer:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,8 +26,6 @@ from tests.support.spend import (
 )
 
 if TYPE_CHECKING:
-    import pytest
-
     from llm_worker.domain.delivery import PlacedRecord
     from llm_worker.domain.journal import Placed
 
@@ -64,14 +63,23 @@ def test_clock_that_goes_back_a_little_makes_no_id_forgotten_too_soon() -> None:
     assert seen.note(uid(0), 9, 1_045) == 0
 
 
-def test_id_that_others_make_up_between_them_is_none_of_theirs() -> None:
+@pytest.mark.parametrize("cut", [1, 2, 8, 23])
+def test_id_that_others_make_up_between_them_is_none_of_theirs(cut: int) -> None:
     """All in one bucket: the end of one, its offset and the beginning of the next are one more."""
     seen, step = SeenIds(1_000), 1 << 64
     first, second = UUID(int=7 * step), UUID(int=7 * step + (1 << 100))
     assert [seen.note(first, 0, 0), seen.note(second, 1, 0)] == [0, 1]
-    between = UUID(bytes=(first.bytes + bytes(8) + second.bytes)[8:24])
+    between = UUID(bytes=(first.bytes + bytes(8) + second.bytes)[cut : cut + 16])
     assert seen.note(between, 2, 0) == 2
     assert [seen.note(each, 9, 0) for each in (first, second, between)] == [0, 1, 2]
+
+
+def test_ids_of_one_bucket_are_forgotten_and_the_rest_of_it_is_not() -> None:
+    seen = SeenIds(1_000)
+    for offset, at_ms in enumerate((0, 0, 0, 500, 500, 1_500)):
+        seen.note(UUID(int=offset << 64), offset, at_ms)
+    assert len(seen) == 3
+    assert [seen.note(UUID(int=each << 64), 9, 1_500) for each in (0, 2, 3, 4)] == [9, 9, 3, 4]
 
 
 def test_ids_are_forgotten_so_that_memory_does_not_grow_for_ever() -> None:
