@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from llm_worker.client.deliveries import Deliveries
 from llm_worker.client.errors import ClientError, UnreadableEventError, translated
-from llm_worker.client.reading import connection_to, reader, require_topics
+from llm_worker.client.reading import connection_to, keep_cancellations_in, reader, require_topics
 from llm_worker.contracts.envelope import EventEnvelope, WireModel
 from llm_worker.contracts.events import LLMCostTrackingV1
 from llm_worker.contracts.faults import fields_at_fault
@@ -149,6 +149,7 @@ class EventReader(Generic[EventT]):
         try:
             with translated(self._kafka):
                 await consumer.start()
+                keep_cancellations_in(consumer)
                 await require_topics(consumer, self._envelopes)
             yield consumer
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,14 @@ from llm_worker.client.errors import MissingTopicError, translated
 from llm_worker.domain.delivery import PlacedRecord
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Collection,
+        Mapping,
+    )
 
     from aiokafka import ConsumerRecord
 
@@ -66,10 +74,32 @@ async def reader(
     try:
         with translated(kafka):
             await consumer.start()
+            keep_cancellations_in(consumer)
             await _position(consumer, topics, from_start=from_start)
         yield consumer
     finally:
         await consumer.stop()
+
+
+def keep_cancellations_in(consumer: AIOKafkaConsumer) -> None:
+    """Keep the cancellation of a consumer's fetches from whoever stops it.
+
+    aiokafka cancels and awaits them, and one that pauses after a failure lets it out: while a
+    broker is away, who stops a consumer would seem to be cancelled, and connections stayed open.
+    """
+    fetcher = consumer._fetcher  # noqa: SLF001 - no public way
+    for name in ("_proc_fetch_request", "_update_fetch_positions"):
+        setattr(fetcher, name, _ending_well(getattr(fetcher, name)))
+
+
+def _ending_well(work: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+    async def done(*arguments: object) -> bool:
+        try:
+            return await work(*arguments)
+        except asyncio.CancelledError:
+            return False  # as it answers where it expects to be cancelled
+
+    return done
 
 
 async def next_records(

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from llm_worker.client.reading import keep_cancellations_in
 from llm_worker.contracts.vocabulary import TopicName
 from tests.chaos.evidence import REQUESTS, Evidence, Sample, Seen, Sent, read_journal
 
@@ -156,6 +157,8 @@ async def watching(
         ) as reader,
         AIOKafkaConsumer(**options, enable_auto_commit=False) as asker,
     ):
+        for consumer in (reader, asker):
+            keep_cancellations_in(consumer)
         await admin.start()
         try:
             async with beside(watch.follow(reader)), beside(watch.sample(admin, asker, group)):

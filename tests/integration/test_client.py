@@ -279,6 +279,20 @@ async def test_follow_begins_now_or_at_the_start(
     assert dict(record.headers)["correlation_id"] == new.key
 
 
+async def test_reader_that_is_left_while_no_broker_answers_is_no_cancellation_and_leaves_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with await asyncio.to_thread(EmbeddedKafka(tmp_path).__enter__) as kafka:
+        topics = load_topics()
+        await create_topics(connection(kafka), topics, replication_factor=1)
+        before = asyncio.all_tasks()
+        async with reader(connection(kafka), [topics.on_broker(TopicName.COMPARISON_RESULT)]):
+            await asyncio.to_thread(kafka.kill)
+            while "Failed fetch messages" not in caplog.text:  # noqa: ASYNC110 - aiokafka's own
+                await asyncio.sleep(0.05)
+        assert asyncio.all_tasks() == before
+
+
 async def test_producer_that_cannot_send_what_it_holds_is_gone_once_it_is_left(
     tmp_path: Path,
 ) -> None:
