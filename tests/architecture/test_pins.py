@@ -103,6 +103,12 @@ TOUCHED: list[tuple[Callable[..., Any], str, str]] = [
     (GroupCoordinator._do_heartbeat, "self", "True: the group says that we are a member"),
     (GroupCoordinator._send_req, "self request", "OffsetFetch: nobody reads its error_code"),
     (GroupCoordinator._push_error_to_user, "self exc", "parks until check_errors is called"),
+    (
+        Fetcher._proc_fetch_request,
+        "self assignment node_id request",
+        "lets its cancellation out to whoever stops the consumer (client/reading.py)",
+    ),
+    (Fetcher._update_fetch_positions, "self assignment node_id tps", "the same"),
     (Fetcher.request_offset_reset, "self tps strategy", "begins at the start, not waited for"),
     (
         FlowControlQueue.put_nowait_enhanced,
