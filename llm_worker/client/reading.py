@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from llm_worker.application.ending_well import ending_well
 from llm_worker.client.errors import MissingTopicError, translated
 from llm_worker.domain.delivery import PlacedRecord
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,
-        AsyncIterator,
-        Awaitable,
-        Callable,
-        Collection,
-        Mapping,
-    )
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 
     from aiokafka import ConsumerRecord
 
@@ -89,17 +82,7 @@ def keep_cancellations_in(consumer: AIOKafkaConsumer) -> None:
     """
     fetcher = consumer._fetcher  # noqa: SLF001 - no public way
     for name in ("_proc_fetch_request", "_update_fetch_positions"):
-        setattr(fetcher, name, _ending_well(getattr(fetcher, name)))
-
-
-def _ending_well(work: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
-    async def done(*arguments: object) -> bool:
-        try:
-            return await work(*arguments)
-        except asyncio.CancelledError:
-            return False  # as it answers where it expects to be cancelled
-
-    return done
+        setattr(fetcher, name, ending_well(getattr(fetcher, name)))
 
 
 async def next_records(

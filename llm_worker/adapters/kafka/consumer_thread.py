@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from typing_extensions import override
 
 from llm_worker.adapters.kafka.header_names import read_any_header_name
+from llm_worker.application.ending_well import ending_well
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,7 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
                 await asyncio.sleep(_RETRY_START_S)
             else:
                 self._mend_coordinator()
+                self._mend_fetcher()
                 return
 
     @override
@@ -150,6 +152,12 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         """Why the coordinator refuses us: aiokafka waits until somebody asks, and nobody does."""
         coordinator = self._consumer and self._consumer._coordinator  # noqa: SLF001 - no public face
         return coordinator._pending_exception if coordinator else None  # noqa: SLF001 - the same
+
+    def _mend_fetcher(self) -> None:
+        """Let no cancelled fetch end the shutdown: aiokafka awaits them, and some let it out."""
+        fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001 - no public face
+        for name in ("_proc_fetch_request", "_update_fetch_positions"):
+            setattr(fetcher, name, ending_well(getattr(fetcher, name)))
 
     def _mend_coordinator(self) -> None:
         """Note each accepted heartbeat, and believe no answer without offsets that is an error.

@@ -431,6 +431,11 @@ class _Client:
     async def seek_to_committed(self) -> dict[TopicPartition, int | None]:
         return self.committed
 
+    async def _proc_fetch_request(self, *_of_aiokafka: object) -> bool:
+        return await asyncio.Future()
+
+    _update_fetch_positions = _proc_fetch_request
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._subscription.subscription.assignment.state_value(partition).seek(offset)
 
@@ -531,6 +536,18 @@ async def test_only_an_accepted_heartbeat_is_a_sign_of_life(thread: SafeConsumer
     coordinator.is_accepted = True
     assert await coordinator._do_heartbeat()
     assert thread.last_heartbeat_s > 0
+
+
+async def test_fetches_that_are_cancelled_end_the_stop_of_nobody(
+    thread: SafeConsumerThread,
+) -> None:
+    thread._mend_fetcher()
+    client = cast("Any", _client(thread))
+    for work in (client._proc_fetch_request(1, 2, 3), client._update_fetch_positions(1, 2, 3)):
+        task = asyncio.ensure_future(work)
+        await asyncio.sleep(0)
+        task.cancel()
+        assert await task is False
 
 
 class _MainThread:
