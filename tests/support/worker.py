@@ -70,6 +70,10 @@ class Installation:
         await admin.start()
         try:
             await admin.create_topics([NewTopic(name, 1, 1, topic_configs=config)])
+            async with asyncio.timeout(_PATIENCE_S):
+                # What it has created the broker tells of a moment later.
+                while name not in await admin.list_topics():  # noqa: ASYNC110 - no event tells
+                    await asyncio.sleep(0.05)
         finally:
             await admin.close()
         return name
