@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-def ending_well(work: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
-    """Give the work with a cancellation as an end like another, and False as its answer.
+def let_end_well(owner: object, *methods: str) -> None:
+    """Make a cancellation an end like another of these methods, with False as their answer.
 
-    Whoever awaits it then is not taken for cancelled.
+    Whoever cancels and then awaits one is not taken for cancelled.
     """
+    for name in methods:
+        setattr(owner, name, _ending_well(getattr(owner, name)))
 
+
+def _ending_well(work: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
     async def done(*arguments: object) -> bool:
         try:
             return await work(*arguments)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ANY_WIDTH: Final = 1000
 _NAME_WIDTH: Final = 8
+"""At least, however narrow the terminal is."""
 
 
 def new_table(*columns: Column) -> Table:

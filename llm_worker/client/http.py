@@ -35,7 +35,7 @@ from llm_worker.client.failures import (
 from llm_worker.client.judge import DEFAULT_TIMEOUT_S, GRACE_S, Judge, due_within, utc_now
 from llm_worker.client.judgement import Judgement
 from llm_worker.client.submission import written
-from llm_worker.contracts.http import ComparisonAnswer, ErrorAnswer
+from llm_worker.contracts.http import LONGEST_IDEMPOTENCY_KEY, ComparisonAnswer, ErrorAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/api/v1/comparison"
 _CONNECT_TIMEOUT_S: Final = 10.0
-_LONGEST_KEY: Final = 255
 _BACKOFF: Final = wait_random_exponential(multiplier=0.5, max=10)
 _TRY_AGAIN: Final = frozenset(
     {
@@ -159,9 +158,11 @@ class HttpComparisonClient(Judge):
             )
         if idempotency_key is None:
             request = due_within(request, timeout_s, self._now())
-        elif not (0 < len(idempotency_key) <= _LONGEST_KEY and _fits_header(idempotency_key)):
+        elif not (
+            0 < len(idempotency_key) <= LONGEST_IDEMPOTENCY_KEY and _fits_header(idempotency_key)
+        ):
             raise RequestValidationError(
-                f"idempotency_key: give 1 to {_LONGEST_KEY} printable ASCII characters"
+                f"idempotency_key: give 1 to {LONGEST_IDEMPOTENCY_KEY} printable ASCII characters"
             )
         troubles = _Troubles()
         asking = AsyncRetrying(

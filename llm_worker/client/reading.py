@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from llm_worker.application.ending_well import ending_well
+from llm_worker.application.ending_well import let_end_well
 from llm_worker.client.errors import MissingTopicError, translated
 from llm_worker.domain.delivery import PlacedRecord
 
@@ -81,8 +81,7 @@ def keep_cancellations_in(consumer: AIOKafkaConsumer) -> None:
     broker is away, who stops a consumer would seem to be cancelled, and connections stayed open.
     """
     fetcher = consumer._fetcher  # noqa: SLF001 - no public way
-    for name in ("_proc_fetch_request", "_update_fetch_positions"):
-        setattr(fetcher, name, ending_well(getattr(fetcher, name)))
+    let_end_well(fetcher, "_proc_fetch_request", "_update_fetch_positions")
 
 
 async def next_records(

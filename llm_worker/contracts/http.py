@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -10,6 +10,9 @@ from pydantic import Field
 from llm_worker.contracts.envelope import UtcDatetime, WireModel
 from llm_worker.contracts.result import TokenUsage
 from llm_worker.contracts.vocabulary import ErrorCode, ProviderName, Winner
+
+LONGEST_IDEMPOTENCY_KEY: Final = 255
+"""Characters of the header Idempotency-Key."""
 
 BreakerName = Literal["closed", "half_open", "open"]
 

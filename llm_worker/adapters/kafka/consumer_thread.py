@@ -22,7 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from typing_extensions import override
 
 from llm_worker.adapters.kafka.header_names import read_any_header_name
-from llm_worker.application.ending_well import ending_well
+from llm_worker.application.ending_well import let_end_well
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,8 +156,7 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
     def _mend_fetcher(self) -> None:
         """Let no cancelled fetch end the shutdown: aiokafka awaits them, and some let it out."""
         fetcher = self._ensure_consumer()._fetcher  # noqa: SLF001 - no public face
-        for name in ("_proc_fetch_request", "_update_fetch_positions"):
-            setattr(fetcher, name, ending_well(getattr(fetcher, name)))
+        let_end_well(fetcher, "_proc_fetch_request", "_update_fetch_positions")
 
     def _mend_coordinator(self) -> None:
         """Note each accepted heartbeat, and believe no answer without offsets that is an error.

@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 from llm_worker.adapters.web.answers import RequestError, invalid, json_answer, unavailable
 from llm_worker.adapters.web.bodies import MAX_BODY_BYTES, read_body
 from llm_worker.adapters.web.operations import Key, Operation
-from llm_worker.contracts.http import ComparisonAnswer, QueuedAnswer
+from llm_worker.contracts.http import LONGEST_IDEMPOTENCY_KEY, ComparisonAnswer, QueuedAnswer
 from llm_worker.contracts.request import LLMComparisonRequestV1
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from llm_worker.contracts.result import ErrorDetail, LLMComparisonResultV1
 
 _KEY: Final = "Idempotency-Key"
-_LONGEST_KEY: Final = 255
 _IN_HAND_BYTES: Final = 32_000_000
 _KEY_HEADER: Final = {
     "name": _KEY,
@@ -31,7 +30,7 @@ _KEY_HEADER: Final = {
     "required": False,
     "description": "Sent again with the same key, a request is answered with what was bought for "
     "it; a UUID becomes the event id as it stands.",
-    "schema": {"type": "string", "maxLength": _LONGEST_KEY},
+    "schema": {"type": "string", "maxLength": LONGEST_IDEMPOTENCY_KEY},
 }
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "urn:llm-worker:idempotency-key")
 
@@ -149,8 +148,8 @@ def _trace_of(request: web.Request) -> dict[str, str]:
 def _event_id(key: str | None) -> UUID:
     if key is None:
         return uuid4()
-    if not key.isascii() or not 0 < len(key) <= _LONGEST_KEY:
-        raise invalid(f"{_KEY} must have 1 to {_LONGEST_KEY} ASCII characters")
+    if not key.isascii() or not 0 < len(key) <= LONGEST_IDEMPOTENCY_KEY:
+        raise invalid(f"{_KEY} must have 1 to {LONGEST_IDEMPOTENCY_KEY} ASCII characters")
     try:
         return UUID(key)
     except ValueError:

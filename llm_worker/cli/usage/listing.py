@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from llm_worker.domain.spend import AccountKey
     from llm_worker.domain.usage import Dimension, UsageLine
 
-"""At least, however narrow the terminal is."""
 _NUMBERS: Final = (
     "requests",
     "failures",
