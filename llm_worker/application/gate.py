@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from llm_worker.application.bell import Bell
+from llm_worker.application.minute import MinuteLimits
 from llm_worker.application.slots import Grant, RunningSlots
 from llm_worker.contracts.vocabulary import Lane
 from llm_worker.domain.rate import RateBucket
-from llm_worker.domain.verdict import LimitKind
 
 if TYPE_CHECKING:
     from llm_worker.application.ports import Clock
@@ -20,7 +19,6 @@ _PAUSE_AT_MOST_S: Final = 300.0
 _HALVED_AT_MOST_EVERY_S: Final = 1.0
 """Calls that went out together are refused together: that is one sign, not many."""
 _USUAL_TOKENS: Final = 2_000
-_ROUNDING: Final = 1e-6
 _LANES: Final = tuple(Lane)
 
 
@@ -47,45 +45,41 @@ class Gate:
     is_open: bool = True
     paused_until_s: float = float("-inf")
     slots: RunningSlots = field(init=False)
-    requests: RateBucket = field(init=False)
-    tokens: RateBucket = field(init=False)
+    minute: MinuteLimits = field(init=False)
     allowed: int = field(init=False)
-    _next_turn: RunningSlots = field(init=False)
-    """One of each lane waits for its minute, so that neither lane reserves the other's turns."""
-    _bell: Bell = field(default_factory=Bell)
-    _closings: int = 0
-    _turns: int = 0
     _halved_at_s: float = float("-inf")
 
     def __post_init__(self) -> None:
         self.allowed = self.limits.max_in_flight
         self.slots = RunningSlots(self.allowed, _LANES)
-        self.requests = RateBucket(self.limits.requests_per_minute)
-        self.tokens = RateBucket(self.limits.tokens_per_minute)
-        self._next_turn = RunningSlots(len(_LANES), _LANES)
+        self.minute = MinuteLimits(
+            requests=RateBucket(self.limits.requests_per_minute),
+            tokens=RateBucket(self.limits.tokens_per_minute),
+            clock=self.clock,
+        )
 
     def is_free(self, lane: Lane) -> bool:
         """Say whether a call of the lane could go now."""
-        return self.slots.is_free(lane) and self._wait_s(0) <= 0
+        return self.slots.is_free(lane) and self.minute.wait_s(0) <= 0
 
     def waiting(self, lane: Lane) -> int:
         """Count the lane's requests that wait here."""
-        return self.slots.waiting(lane) + self._next_turn.waiting(lane)
+        return self.slots.waiting(lane) + self.minute.waiting(lane)
 
     async def enter(self, lane: Lane, tokens: int, until_s: float) -> Grant:
         """Wait for room until the monotonic `until_s`; leave only when GRANTED.
 
         EXPIRED may come at once: when it is known that there will be no room before `until_s`.
         """
-        is_limited = self._is_limited()
-        if is_limited and self._is_hopeless(tokens, until_s, ahead=self._ahead(lane)):
+        is_limited = self.minute.are_set
+        if is_limited and self.minute.is_hopeless(tokens, until_s, ahead=self._ahead(lane)):
             return Grant.EXPIRED
         grant = await self.slots.acquire(lane, until_s)
         if grant is not Grant.GRANTED or not is_limited:
             return grant
         grant = Grant.LET_GO
         try:
-            grant = await self._await_minute(lane, tokens, until_s)
+            grant = await self.minute.take(lane, tokens, until_s)
         finally:
             if grant is not Grant.GRANTED:
                 self.slots.release(lane)
@@ -93,16 +87,7 @@ class Gate:
 
     def leave(self, lane: Lane, tokens: int, finished: FinishedAttempt | None) -> None:
         """Make room again; `tokens` were estimated at the entry. None: no call was made."""
-        if finished is None:
-            self._return_turn()
-            self.tokens.give_back(tokens)
-        else:
-            used = finished.ending.billing.usage.total() if finished.ending.billing else None
-            self.tokens.give_back(0 if used is None else tokens - used)
-            # Last, since what the provider says is left has this call in it.
-            for limit in finished.ending.facts.limits:
-                bucket = self.requests if limit.kind is LimitKind.REQUESTS else self.tokens
-                bucket.correct(limit.per_minute, limit.remaining, self.clock.monotonic())
+        self.minute.settle(tokens, finished)
         self.slots.release(lane)
 
     def pause(self, seconds: float | None) -> None:
@@ -131,10 +116,8 @@ class Gate:
 
     def turn_away(self) -> None:
         """Have all who wait here look again, since what they wait for has closed."""
-        self._closings += 1
         self.slots.turn_away()
-        self._next_turn.turn_away()
-        self._bell.ring()
+        self.minute.turn_away()
 
     def resize(self, max_in_flight: int) -> None:
         """Let so many calls go from now on, or fewer where it was slowed down."""
@@ -151,21 +134,19 @@ class Gate:
     def let_go(self) -> None:
         """Send all waiters away, and every later one, until `reopen`."""
         self.slots.let_go()
-        self._next_turn.let_go()
-        self._bell.let_go()
+        self.minute.let_go()
 
     def reopen(self) -> None:
         """Take waiters again."""
         self.slots.reopen()
-        self._next_turn.reopen()
-        self._bell.reopen()
+        self.minute.reopen()
 
     def backlog_s(self, lane: Lane, usual_s: float) -> float:
         """Estimate how long the lane's next one would wait; a call takes `usual_s` seconds."""
         waiting = self.waiting(lane)
         if not waiting:
             return 0.0
-        by_minute_s = self._wait_s(_USUAL_TOKENS, self._ahead(lane)) if self._is_limited() else 0.0
+        by_minute_s = self.minute.wait_s(_USUAL_TOKENS, ahead=self._ahead(lane))
         return max(by_minute_s, usual_s * waiting / self.allowed)
 
     def _least(self) -> int:
@@ -175,64 +156,7 @@ class Gate:
         self.allowed = calls
         self.slots.resize(calls)
 
-    def _is_limited(self) -> bool:
-        return self.requests.per_minute is not None or self.tokens.per_minute is not None
-
     def _ahead(self, lane: Lane) -> int:
         """Count who goes before the lane's next one: its own queue, and as many of the other's."""
         own = self.waiting(lane)
         return sum(min(own, self.waiting(each)) for each in _LANES) if own else 0
-
-    def _wait_s(self, tokens: int, ahead: int = 0) -> float:
-        """Say how long the minute's limits hold up a call, if those ahead are like it."""
-        now_s = self.clock.monotonic()
-        return max(
-            self.requests.wait_s(1, now_s, ahead=ahead),
-            self.tokens.wait_s(max(1, tokens), now_s, ahead=ahead * tokens),
-        )
-
-    def _is_hopeless(self, tokens: int, until_s: float, *, ahead: int = 0) -> bool:
-        wait_s = self._wait_s(tokens, ahead)
-        return wait_s > 0 and self.clock.monotonic() + wait_s >= until_s
-
-    async def _await_minute(self, lane: Lane, tokens: int, until_s: float) -> Grant:
-        grant = await self._next_turn.acquire(lane, until_s)
-        if grant is Grant.GRANTED:
-            try:
-                grant = await self._take(tokens, until_s)
-            finally:
-                self._next_turn.release(lane)
-        return grant
-
-    async def _take(self, tokens: int, until_s: float) -> Grant:
-        if self._is_hopeless(tokens, until_s):
-            return Grant.EXPIRED
-        now_s, closings = self.clock.monotonic(), self._closings
-        due_s = now_s + max(self.requests.take(1, now_s), self.tokens.take(tokens, now_s))
-        self._turns += 1
-        turn, grant = self._turns, Grant.LET_GO
-        try:
-            grant = await self._until(due_s, closings)
-        finally:
-            if grant is not Grant.GRANTED:
-                if turn == self._turns:  # or see _return_turn
-                    self.requests.give_back(1)
-                self.tokens.give_back(tokens)
-        return grant
-
-    def _return_turn(self) -> None:
-        """Return a turn that has come and was not used, unless others have taken later ones.
-
-        Theirs stay where they are, so whoever came next would go together with the last of them.
-        """
-        level = self.requests.level(self.clock.monotonic())
-        if level is not None and level > -_ROUNDING:
-            self.requests.give_back(1)
-
-    async def _until(self, due_s: float, closings: int) -> Grant:
-        while self.clock.monotonic() < due_s:
-            if not await self._bell.wait(due_s):
-                return Grant.LET_GO
-            if self._closings != closings:
-                return Grant.TURNED_AWAY
-        return Grant.GRANTED

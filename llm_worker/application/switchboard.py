@@ -215,10 +215,10 @@ class Switchboard:
             waiting=sum(map(gate.waiting, Lane)),
             allowed=gate.allowed,
             max_in_flight=gate.limits.max_in_flight,
-            requests_per_minute=gate.requests.per_minute,
-            requests_left=gate.requests.level(now_s),
-            tokens_per_minute=gate.tokens.per_minute,
-            tokens_left=gate.tokens.level(now_s),
+            requests_per_minute=gate.minute.requests.per_minute,
+            requests_left=gate.minute.requests.level(now_s),
+            tokens_per_minute=gate.minute.tokens.per_minute,
+            tokens_left=gate.minute.tokens.level(now_s),
             paused_s=max(0.0, gate.paused_until_s - now_s),
         )
 

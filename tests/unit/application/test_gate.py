@@ -206,9 +206,9 @@ async def test_what_the_providers_headers_say_is_believed_after_the_call() -> No
         ReportedLimit(kind=LimitKind.TOKENS, per_minute=12_000, remaining=250, reset_s=1.0),
     )
     gate.leave(Lane.NORMAL, 100, _finished(*told))
-    assert (gate.requests.per_minute, gate.tokens.per_minute) == (60, 12_000)
-    assert gate.requests.level(_now_s()) == 1
-    assert gate.tokens.level(_now_s()) == pytest.approx(1)  # it grows from nothing known
+    assert (gate.minute.requests.per_minute, gate.minute.tokens.per_minute) == (60, 12_000)
+    assert gate.minute.requests.level(_now_s()) == 1
+    assert gate.minute.tokens.level(_now_s()) == pytest.approx(1)  # it grows from nothing known
     assert await _enter(gate, tokens=0) == 0.0
     assert await _enter(gate, tokens=0) == pytest.approx(60 / 58)
 
@@ -218,7 +218,7 @@ async def test_what_is_left_by_the_providers_word_has_the_call_in_it_already() -
     await _enter(gate, tokens=600)
     left = ReportedLimit(kind=LimitKind.TOKENS, per_minute=12_000, remaining=5, reset_s=None)
     gate.leave(Lane.NORMAL, 600, _finished(left, tokens=10))
-    assert gate.tokens.level(_now_s()) == 5
+    assert gate.minute.tokens.level(_now_s()) == 5
 
 
 async def test_headers_of_a_failure_are_believed_too() -> None:
@@ -227,7 +227,7 @@ async def test_headers_of_a_failure_are_believed_too() -> None:
     told = ReportedLimit(kind=LimitKind.REQUESTS, per_minute=60, remaining=0, reset_s=None)
     limited = RateLimitedError("429", facts=CallFacts(http_status=429, limits=(told,)))
     gate.leave(Lane.NORMAL, 100, attempt_of(limited))
-    assert (gate.requests.per_minute, gate.requests.level(_now_s())) == (60, 0)
+    assert (gate.minute.requests.per_minute, gate.minute.requests.level(_now_s())) == (60, 0)
     assert not gate.is_free(Lane.NORMAL)
 
 
@@ -291,7 +291,7 @@ async def test_those_who_wait_for_their_minute_look_again_and_keep_nothing() -> 
     gate.turn_away()
     assert set(await asyncio.gather(*waiting)) == {Grant.TURNED_AWAY}
     assert gate.slots.running(Lane.NORMAL) == 3
-    assert gate.requests.level(_now_s()) == pytest.approx(0)
+    assert gate.minute.requests.level(_now_s()) == pytest.approx(0)
     assert await _enter(gate) == pytest.approx(60 / 58)
 
 
