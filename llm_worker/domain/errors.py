@@ -214,10 +214,7 @@ class _ElsewhereError(ProviderError):
 
 
 class MalformedAnswerError(_ElsewhereError):
-    """The model answered something that is no verdict; it is asked once more, then somebody else.
-
-    `answer` is what it said, for the repair; it may quote essays, so it is never logged.
-    """
+    """No verdict: asked again with its `fault`, once. `answer` may quote essays: never logged."""
 
     code = ErrorCode.INVALID_RESPONSE
     failure = FailureType.INVALID_RESPONSE
@@ -227,11 +224,13 @@ class MalformedAnswerError(_ElsewhereError):
         message: str,
         *,
         answer: str = "",
+        fault: str = "",
         billing: Billing | None = None,
         facts: CallFacts = NO_FACTS,
     ) -> None:
         super().__init__(message, billing=billing, facts=facts)
         self.answer = answer
+        self.fault = fault or message
 
 
 class AdapterFaultError(_ElsewhereError):

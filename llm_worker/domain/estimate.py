@@ -25,7 +25,7 @@ def most_usage(request: ComparisonRequest, attempt: Attempt) -> Usage:
     """Give more tokens than the call can use.
 
     No tokenizer makes more than one token of a byte. No adapter has the prompt written to a
-    provider's cache, which costs more than reading it.
+    provider's cache where that costs more than reading it.
     """
     question = question_of(request, attempt)
     texts = [question.system]

@@ -205,7 +205,7 @@ class Pursuit:
         ending = last.ending if last else None
         if not self._may_repair or not isinstance(ending, MalformedAnswerError):
             return None
-        return Repair(answer=ending.answer[:_REPAIRED_CHARACTERS], fault=ending.message)
+        return Repair(answer=ending.answer[:_REPAIRED_CHARACTERS], fault=ending.fault)
 
     def _verdict_on_failures(self) -> ProviderError:
         """Give the last failure that may pass, else the last: it says whether to send again."""

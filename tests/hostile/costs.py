@@ -27,7 +27,10 @@ def cost_told(
         usage = _part(body, "usageMetadata" if name is _G else "usage")
         if name is _R:
             return _charged(usage)
-        counts, tier = _USAGES.get(name, _chat)(usage), _tier(name, body, usage)
+        counts = _USAGES.get(name, _chat)(usage)
+        if name is _A and _is_free_refusal(body, counts):
+            return Decimal(0)
+        tier = _tier(name, body, usage)
     except NonsenseError:
         return None
     told = body.get("modelVersion" if name is _G else "model")
@@ -54,9 +57,11 @@ def _part(owner: dict[str, Any], name: str) -> dict[str, Any]:
 def _chat(usage: dict[str, Any]) -> Usage:
     of_prompt = _part(usage, "prompt_tokens_details")
     _count(_part(usage, "completion_tokens_details"), "reasoning_tokens")
+    prompt, answered = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    is_whole = _count(usage, "total_tokens") in {None, (prompt or 0) + (answered or 0)}
     return Usage(
-        prompt_tokens=_count(usage, "prompt_tokens"),
-        completion_tokens=_count(usage, "completion_tokens"),
+        prompt_tokens=prompt,
+        completion_tokens=answered if is_whole else None,
         cache_read_tokens=_count(of_prompt, "cached_tokens"),
         cache_write_tokens=_count(of_prompt, "cache_write_tokens"),
     )
@@ -74,6 +79,15 @@ def _anthropic(usage: dict[str, Any]) -> Usage:
         cache_write_tokens=written,
         cache_write_1h_tokens=_count(_part(usage, "cache_creation"), "ephemeral_1h_input_tokens"),
     )
+
+
+def _is_free_refusal(body: dict[str, Any], counts: Usage) -> bool:
+    is_silent = body.get("content") == [] and counts.completion_tokens == 0
+    if body.get("stop_reason") != "refusal" or not is_silent:
+        return False
+    details = body.get("stop_details")
+    about = details.get("category") if isinstance(details, dict) else None
+    return about not in ("bio", "frontier_llm", "reasoning_extraction")
 
 
 def _google(usage: dict[str, Any]) -> Usage:

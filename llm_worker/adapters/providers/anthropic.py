@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,6 +59,12 @@ _STOPS: Final = {
     "pause_turn": Stop.UNFINISHED,
 }
 """Every other reason, also one that is new, ends an answer that may be whole."""
+
+_BILLED_REFUSALS: Final = frozenset({"bio", "frontier_llm", "reasoning_extraction"})
+"""What a refusal is about that is billed though nothing was said; any other is free then.
+
+Claude's release notes of 2026-06-02 and 2026-09-24.
+"""
 
 _KINDS: Final[dict[str, type[ProviderError]]] = {
     "enforced_spend_limit_reached": QuotaExhaustedError,
@@ -121,15 +128,21 @@ class AnthropicDialect:
         if not isinstance(body["content"], list):
             raise TypeError("content is no list")
         reason = code_at(body, "stop_reason")
+        category = code_at(object_at(body, "stop_details"), "category")
+        stop = _STOPS.get(reason or "", Stop.DONE)
+        usage = _usage_of(object_at(body, "usage"))
+        says_nothing = not body["content"] and usage.completion_tokens == 0
+        is_free = stop is Stop.REFUSAL and says_nothing and category not in _BILLED_REFUSALS
         return Reply(
-            stop=_STOPS.get(reason or "", Stop.DONE),
+            stop=stop,
             text=_text_of(body),
             model=text_at(body, "model"),
-            usage=_usage_of(object_at(body, "usage")),
+            usage=usage,
+            cost_usd=Decimal(0) if is_free else None,
             tier=_tier_of(object_at(body, "usage")),
             provider_request_id=headers.get("request-id"),
             response_id=code_at(body, "id"),
-            detail=code_at(object_at(body, "stop_details"), "category") or reason or "",
+            detail=category or reason or "",
         )
 
     def read_error(

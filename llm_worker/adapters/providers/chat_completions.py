@@ -85,9 +85,13 @@ def read_completion(body: JsonObject, *, request_id: str | None) -> Reply:
 def usage_of(usage: JsonObject) -> Usage:
     """Read the usage: input includes what was cached, output what was reasoned."""
     of_prompt = part_at(usage, "prompt_tokens_details")
+    prompt, answered = count_at(usage, "prompt_tokens"), count_at(usage, "completion_tokens")
+    total = count_at(usage, "total_tokens")
+    if total is not None and total != (prompt or 0) + (answered or 0):
+        answered = None  # some gateways leave out what was reasoned
     return Usage(
-        prompt_tokens=count_at(usage, "prompt_tokens"),
-        completion_tokens=count_at(usage, "completion_tokens"),
+        prompt_tokens=prompt,
+        completion_tokens=answered,
         cache_read_tokens=count_at(of_prompt, "cached_tokens"),
         cache_write_tokens=count_at(of_prompt, "cache_write_tokens"),
         reasoning_tokens=count_at(part_at(usage, "completion_tokens_details"), "reasoning_tokens"),

@@ -57,7 +57,8 @@ class Reply:
     """An answer with status 200, read.
 
     `text` is what should be the verdict's JSON. `cost_usd` is what the provider itself says it
-    charged; None: its prices tell, unless `is_cost_unknown`, since somebody else charges, too.
+    charged, or 0 where its rules say so; None: its prices tell, unless `is_cost_unknown`, since
+    somebody else charges, too.
     `tier` is the service tier that it was priced by, None for the standard one.
     """
 

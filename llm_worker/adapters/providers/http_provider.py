@@ -23,7 +23,7 @@ from llm_worker.domain.errors import (
     WrongAddressError,
 )
 from llm_worker.domain.judging import question_of
-from llm_worker.domain.verdict import Billing, CallFacts, Completion
+from llm_worker.domain.verdict import Billing, CallFacts, Completion, Usage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -78,19 +78,13 @@ class HttpProvider:
         Raises:
             ProviderError: no usable verdict; its `billing` says what was paid all the same.
         """
-        call = self.dialect.judge_call(question_of(request, attempt))
-        answer = await self._ask(call, limit_s)
-        now = self.clock.now()
-        reply = _reply_in(answer, self.dialect, now)
-        if isinstance(reply, ProviderError):
-            reply.facts = self._facts(call, answer, now, reply.facts.provider_request_id)
-            raise reply
-        facts = self._facts(call, answer, now, reply.provider_request_id, reply)
-        model = reply.model or attempt.target.model
-        billing = self._billing(reply, model)
-        verdict = _verdict_in(reply, request.prompt.text, self.name, billing, facts)
-        shown = name_in(model) or attempt.target.model
-        return Completion(verdict=verdict, model=shown, billing=billing, facts=facts)
+        try:
+            return await self._judge(request, attempt, limit_s)
+        except ProviderError as error:
+            if error.billing == Billing():  # unknown, save where nothing that runs there costs
+                cost_usd = self.models.cost_usd(attempt.target.model, Usage())
+                error.billing = Billing(cost_usd=cost_usd)
+            raise
 
     async def probe(self, limit_s: float) -> None:
         """Ask something that costs nothing, to see whether the provider answers.
@@ -109,6 +103,23 @@ class HttpProvider:
     async def aclose(self) -> None:
         """Close the connections."""
         await self.transport.aclose()
+
+    async def _judge(
+        self, request: ComparisonRequest, attempt: Attempt, limit_s: float
+    ) -> Completion:
+        call = self.dialect.judge_call(question_of(request, attempt))
+        answer = await self._ask(call, limit_s)
+        now = self.clock.now()
+        reply = _reply_in(answer, self.dialect, now)
+        if isinstance(reply, ProviderError):
+            reply.facts = self._facts(call, answer, now, reply.facts.provider_request_id)
+            raise reply
+        facts = self._facts(call, answer, now, reply.provider_request_id, reply)
+        model = reply.model or attempt.target.model
+        billing = self._billing(reply, model)
+        verdict = _verdict_in(reply, request.prompt.text, self.name, billing, facts)
+        shown = name_in(model) or attempt.target.model
+        return Completion(verdict=verdict, model=shown, billing=billing, facts=facts)
 
     async def _ask(self, call: WireCall, limit_s: float) -> Answer:
         request = _http_request(_url(self.base_url + call.path), call)
@@ -237,6 +248,7 @@ def _verdict_in(
                     raise MalformedAnswerError(
                         f"{provider} answered with no verdict: {error}",
                         answer=reply.text,
+                        fault=str(error),
                         billing=billing,
                         facts=facts,
                     ) from None

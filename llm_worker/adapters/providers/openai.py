@@ -83,6 +83,8 @@ class OpenAIDialect:
             *_set_effort(question, model, body),
             *_set_temperature(question, model, body),
         )
+        if model.sells_cache:
+            body["prompt_cache_options"] = {"mode": "explicit"}  # and without a breakpoint, none
         if question.verbosity is not None and model.has_verbosity:
             body["verbosity"] = question.verbosity.value
         return WireCall(

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 
 class Gpt(NamedTuple):
-    """One family of models; `least_effort` is the lowest that it takes, None: it never reasons."""
+    """One family of models; `least_effort` is the lowest that it takes, None: it never reasons.
+
+    With `sells_cache`, the prompt is written to the cache at 1.25 times its price, unless one asks
+    for breakpoints of one's own (OpenAI's prompt caching guide: GPT-5.6 and later).
+    """
 
     least_effort: str | None
     has_verbosity: bool = True
+    sells_cache: bool = False
 
 
-_REASONS_ALWAYS: Final = Gpt("low")
-_REASONS_OR_NOT: Final = Gpt("none")
+_REASONS_ALWAYS: Final = Gpt("low", sells_cache=True)
+_REASONS_OR_NOT: Final = Gpt("none", sells_cache=True)
+_UNKNOWN: Final = Gpt("low")
 _PLAIN: Final = Gpt(None, has_verbosity=False)
 
 # The first prefix that fits counts. What was shut down in October 2026 is not here.
@@ -34,7 +40,8 @@ _FAMILIES: Final[tuple[tuple[str, Gpt], ...]] = (
     ("gpt-6.1-sol", _REASONS_ALWAYS),
     ("gpt-6.2", _REASONS_ALWAYS),
     ("gpt-6", _REASONS_OR_NOT),
-    ("gpt-5.", _REASONS_OR_NOT),
+    ("gpt-5.6", _REASONS_OR_NOT),
+    ("gpt-5.", Gpt("none")),
     ("gpt-5", Gpt("minimal")),
     ("o3", Gpt("low", has_verbosity=False)),
     ("gpt-4", _PLAIN),
@@ -101,4 +108,4 @@ def gpt(model: str) -> Gpt:
     for prefix, family in _FAMILIES:
         if name.startswith(prefix):
             return family
-    return _REASONS_ALWAYS
+    return _UNKNOWN

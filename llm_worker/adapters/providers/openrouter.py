@@ -19,6 +19,7 @@ from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.errors import (
     PromptTooLongError,
     ProviderError,
+    QuotaExhaustedError,
     RateLimitedError,
     RefusedError,
     RequestRefusedError,
@@ -176,8 +177,8 @@ def _kind_of(status: int, error: JsonObject, waits_s: float | None) -> type[Prov
     if status == HTTPStatus.PAYMENT_REQUIRED and waits_s is not None:
         # Not the credit is used up but the budget of what is in flight.
         return RateLimitedError
-    if status == HTTPStatus.FORBIDDEN and ("reasons" in metadata or "flagged_input" in metadata):
-        return RefusedError
+    if status == HTTPStatus.FORBIDDEN:
+        return _kind_of_forbidden(metadata, message or "")
     if status == HTTPStatus.NOT_FOUND and "parameters" in (message or ""):
         # "No endpoints found that can handle the requested parameters": the model is there.
         return RequestRefusedError
@@ -186,6 +187,12 @@ def _kind_of(status: int, error: JsonObject, waits_s: float | None) -> type[Prov
     ):
         return PromptTooLongError
     return None
+
+
+def _kind_of_forbidden(metadata: JsonObject, message: str) -> type[ProviderError] | None:
+    if "reasons" in metadata or "flagged_input" in metadata:
+        return RefusedError
+    return QuotaExhaustedError if "key limit exceeded" in message.lower() else None
 
 
 def _cost_of(usage: JsonObject) -> Decimal | None:

@@ -53,8 +53,8 @@ def open_transport(base_url: str, *, max_connections: int = 0) -> httpx.AsyncBas
     """Make the transport to one provider; whoever opens it closes it, by `aclose`.
 
     `max_connections` 0 is as many as there are calls: for whoever limits these.
-    It goes through the proxy that the environment names for `base_url` (HTTPS_PROXY, NO_PROXY and
-    their kin), as it is when the transport is opened.
+    It goes through the proxy that the environment names for `base_url` (HTTPS_PROXY, ALL_PROXY,
+    NO_PROXY and their kin), as it is when the transport is opened.
     """
     tls = httpx.create_ssl_context()
 
@@ -69,8 +69,19 @@ def open_transport(base_url: str, *, max_connections: int = 0) -> httpx.AsyncBas
 
 
 def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
-    proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
-    return httpx.Proxy(proxy) if proxy else None
+    if proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(url.scheme) or _spoken(proxies.get("all", ""))
+    if not proxy:
+        return None
+    return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _spoken(proxy: str) -> str | None:
+    """Give a proxy for everything where it speaks HTTP: a SOCKS proxy there is for others."""
+    scheme, is_named, _ = proxy.partition("://")
+    return proxy if not is_named or scheme in {"http", "https"} else None
 
 
 async def exchange(

@@ -73,7 +73,7 @@ _NO_TLS: Final = _NO_ROUTE._replace(
     "proxies, and {settings}BASE_URL"
 )
 _NO_PROXY: Final = _NO_ROUTE._replace(
-    words="is not reached through the proxy: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+    words="is not reached through the proxy: check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"
 )
 _NO_ADDRESS: Final = _NO_ROUTE._replace(words="has no usable address: correct {settings}BASE_URL")
 _NO_CONNECTION_IN_TIME: Final = Meaning(

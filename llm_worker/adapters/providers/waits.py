@@ -75,6 +75,6 @@ def _sensible(seconds: float) -> float | None:
 def _http_date(told: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(told or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import typing
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -54,6 +56,7 @@ _USAGE = Usage(
     reasoning_tokens=0,
     cache_write_1h_tokens=0,
 )
+_REFUSED = replace(_USAGE, completion_tokens=0)
 
 
 def _body(model: str, **wanted: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the question
@@ -209,7 +212,10 @@ _REPLIES = {
         detail="tool_use",
     ),
     "verdict_in_two_blocks": Reply(stop=Stop.DONE, text=VERDICT, detail="end_turn"),
-    "refusal": Reply(stop=Stop.REFUSAL, detail="general_harms"),
+    "refusal": Reply(
+        stop=Stop.REFUSAL, detail="general_harms", usage=_REFUSED, cost_usd=Decimal(0)
+    ),
+    "refusal_billed": Reply(stop=Stop.REFUSAL, detail="reasoning_extraction", usage=_REFUSED),
     "refusal_midway": Reply(stop=Stop.REFUSAL, text='{"winner": "Essay', detail="refusal"),
     "truncated": Reply(stop=Stop.LENGTH, text='{"winner": "Essay A", "justif', detail="max_tokens"),
     "truncated_in_thought": Reply(stop=Stop.LENGTH, detail="max_tokens"),
@@ -269,7 +275,7 @@ def test_an_answer_is_read(name: str) -> None:
     assert reply.model == (expected.model or "claude-haiku-5-5")
     assert reply.usage == (_USAGE if expected.usage == Usage() else expected.usage)
     assert reply.tier == expected.tier
-    assert reply.cost_usd is None
+    assert reply.cost_usd == expected.cost_usd
     assert (reply.provider_request_id, reply.response_id) == ("req_011CTx", "msg_01ABC")
 
 

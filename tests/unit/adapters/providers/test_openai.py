@@ -79,7 +79,26 @@ def test_a_question_becomes_a_completion_that_is_not_stored() -> None:
         },
         "store": False,
         "service_tier": "auto",
+        "prompt_cache_options": {"mode": "explicit"},
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "is_told"),
+    [
+        ("gpt-6.2-astra", True),
+        ("gpt-5.6-luna", True),
+        ("gpt-5.5", False),
+        ("gpt-5", False),
+        ("ft:gpt-4.1-mini:school", False),
+        ("gpt-7-new", False),
+    ],
+)
+def test_nothing_is_written_to_the_cache_where_that_costs_more(
+    model: str, *, is_told: bool
+) -> None:
+    """An older model refuses the parameter, and a new one might."""
+    assert ("prompt_cache_options" in _body(model)) is is_told
 
 
 def test_a_repair_shows_the_answer_and_asks_again() -> None:

@@ -258,6 +258,7 @@ _ERRORS: dict[str, tuple[type[ProviderError], float | None]] = {
     "error_in_flight_budget": (RateLimitedError, 3.0),
     "error_authentication": (AuthenticationFailedError, None),
     "error_permission": (PermissionDeniedError, None),
+    "error_key_limit": (QuotaExhaustedError, None),
     "error_moderation": (RefusedError, None),
     "error_unknown_model": (ModelMissingError, None),
     "error_parameter": (RequestRefusedError, None),

@@ -236,6 +236,8 @@ def test_a_completion_is_the_one_that_openai_s_sdk_sends(
     dialect = our_openai.OpenAIDialect(api_key=KEY)
     wire = _Wire(dialect, "verdict")
     transport = httpx2.MockTransport(wire.take2)
+    if model != "gpt-4.1":
+        told = told | {"prompt_cache_options": {"mode": "explicit"}}
     with openai.OpenAI(api_key=KEY, http_client=httpx2.Client(transport=transport)) as sdk:
         sdk.chat.completions.create(
             model=model,

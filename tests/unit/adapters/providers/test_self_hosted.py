@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from llm_worker.adapters.providers.chat_completions import usage_of
 from llm_worker.adapters.providers.dialect import Reply, Stop
 from llm_worker.adapters.providers.self_hosted import SelfHostedDialect
 from llm_worker.contracts.request import ReasoningEffort
@@ -50,6 +51,14 @@ def test_a_question_becomes_a_completion_without_a_key() -> None:
             "json_schema": {"name": "verdict", "strict": True, "schema": VERDICT_SCHEMA},
         },
     }
+
+
+def test_usage_that_contradicts_its_total_is_of_unknown_cost() -> None:
+    """As a gateway tells it that leaves out what was reasoned."""
+    told = {"prompt_tokens": 12, "completion_tokens": 1, "total_tokens": 399}
+
+    assert usage_of(told) == Usage(prompt_tokens=12, completion_tokens=None)
+    assert usage_of(told | {"total_tokens": 13}).completion_tokens == 1
 
 
 def test_a_server_that_wants_a_key_is_shown_one() -> None:

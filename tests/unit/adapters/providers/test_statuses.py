@@ -130,6 +130,7 @@ def test_every_failure_has_words_of_its_own(status: int) -> None:
         ({"retry-after": "inf"}, None),
         ({"retry-after": "1795423832"}, None),
         ({"retry-after": "in a while"}, None),
+        ({"retry-after": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, None),
         ({"retry-after": ""}, None),
     ],
 )

@@ -23,6 +23,7 @@ from llm_worker.adapters.providers import transport_errors
 from llm_worker.adapters.providers.transport import (
     BODY_LIMIT_BYTES,
     Answer,
+    _proxy_for,
     exchange,
     open_transport,
 )
@@ -435,6 +436,38 @@ async def test_proxy_of_the_environment_is_used_unless_excepted(
             async with transport_to(url) as transport:
                 await call(transport, url)
     assert first_lines == [b"POST http://provider.test/v1 HTTP/1.1\r\n", b"POST /v1 HTTP/1.1\r\n"]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"all_proxy": "http://proxy.test:3128"},
+        {"https_proxy": "proxy.test:3128"},
+        {"https_proxy": "http://proxy.test:3128", "all_proxy": "http://other.test:1"},
+    ],
+)
+def test_proxy_is_named_as_httpx_takes_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for name in ("https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    proxy = _proxy_for(httpx.URL("https://provider.test/v1"))
+    assert proxy is not None
+    assert str(proxy.url) == "http://proxy.test:3128"
+
+
+@pytest.mark.parametrize("socks", ["socks5://proxy.test:1080", "socks://proxy.test:1080"])
+def test_proxy_that_speaks_no_http_is_for_others(
+    monkeypatch: pytest.MonkeyPatch, socks: str
+) -> None:
+    for name in ("https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("all_proxy", socks)
+    assert _proxy_for(httpx.URL("https://provider.test/v1")) is None
 
 
 async def test_unreachable_proxy_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
