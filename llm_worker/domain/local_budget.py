@@ -5,7 +5,7 @@ Amounts are integers, in 1e-9 USD.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,60 +31,100 @@ class Room(Enum):
 
 
 @dataclass(slots=True)
-class _Base:
-    """What was spent when judging alone began, our share of the rest, what we spent since."""
+class _Alone:
+    """What was known when judging alone began, our share of the rest, what we spent since."""
 
     known: int
     share: float
     spent: int = 0
 
 
-class LocalBudget:
-    """Our own part in every sum, and what was known of the whole before we were alone.
+@dataclass(slots=True)
+class _Sum:
+    """Our own part in a sum, and what was known of the whole before we were alone.
 
-    What is known stands still while we judge alone: the accountant's total grows by what we spend
-    ourselves, and would count it a second time.
+    Of what we have set aside, `outstanding`, `shared` is in the others' sums, too. All had spent
+    `settled`, and with what they had set aside, but without our part, `known`: as last heard, None
+    before; what we have spent since is added. `known` stands still while we judge `alone`: the
+    accountant's total grows by what we spend ourselves, and would count it a second time.
     """
 
+    outstanding: int = 0
+    shared: int = 0
+    settled: int = 0
+    known: int | None = None
+    alone: _Alone | None = None
+
+    def settle(self, amount: int, cost: int, *, is_shared: bool) -> None:
+        self.outstanding -= amount
+        self.settled += cost
+        if is_shared:
+            self.shared -= amount
+        if self.alone is not None:
+            self.alone.spent += cost
+        elif self.known is not None:
+            self.known += cost  # our part was taken out of it
+
+    def hear(self, spent: int, held: int) -> None:
+        self.known = max(0, spent + held - self.shared)
+        self.settled = spent
+        self.alone = None
+
+    def forget(self) -> None:
+        self.settled, self.known, self.alone = 0, None, None
+
+    def judge(self, limit: int, amount: int, floor: int, share: float) -> Room:
+        alone = self._judging_alone(floor, share)
+        of_share = int((limit - alone.known) * share) - alone.spent
+        room = min(of_share, limit - max(alone.known, floor))
+        if amount <= room - self.outstanding:
+            return Room.FITS
+        if amount <= room:
+            return Room.BUSY
+        # What others had set aside, when they were last heard of, may cost less.
+        is_spent = amount > limit - max(self.settled, floor)
+        return Room.SPENT if is_spent else Room.SHARE_SPENT
+
+    def _judging_alone(self, floor: int, share: float) -> _Alone:
+        alone = self.alone
+        if alone is None:
+            alone = self.alone = _Alone(max(self.known or 0, floor), share)
+        elif alone.share != share:
+            # Who came or went has changed what is known, too: what is left is divided anew.
+            alone.known, alone.share = max(alone.known + alone.spent, floor), share
+            alone.spent = 0
+        return alone
+
+
+class LocalBudget:
+    """Every sum that this process has a part in, or has heard of."""
+
     def __init__(self) -> None:
-        self._outstanding: Counter[Place] = Counter()
-        self._shared: Counter[Place] = Counter()
-        self._known: dict[Place, int] = {}
-        self._settled: Counter[Place] = Counter()
-        self._bases: dict[Place, _Base] = {}
+        self._sums: defaultdict[Place, _Sum] = defaultdict(_Sum)
 
     def hold(self, places: Iterable[Place], amount: int) -> None:
         """Set an estimate aside."""
         for place in places:
-            self._outstanding[place] += amount
+            self._sums[place].outstanding += amount
 
     def share(self, places: Iterable[Place], amount: int) -> None:
         """Note that what was set aside is in the others' sums, too."""
         for place in places:
-            self._shared[place] += amount
+            self._sums[place].shared += amount
 
     def unshare(self) -> None:
         """Note that the others' sums have forgotten all that was set aside."""
-        self._shared.clear()
+        for each in self._sums.values():
+            each.shared = 0
 
     def settle(self, places: Iterable[Place], amount: int, cost: int, *, is_shared: bool) -> None:
         """Replace an estimate with what it cost."""
         for place in places:
-            self._outstanding[place] -= amount
-            self._settled[place] += cost
-            if is_shared:
-                self._shared[place] -= amount
-            base = self._bases.get(place)
-            if base is not None:
-                base.spent += cost
-            elif place in self._known:
-                self._known[place] += cost  # our part was taken out of it
+            self._sums[place].settle(amount, cost, is_shared=is_shared)
 
     def heard(self, place: Place, spent: int, held: int) -> None:
         """Take the sums of what all have spent and set aside, with our part in them."""
-        self._known[place] = max(0, spent + held - self._shared[place])
-        self._settled[place] = spent
-        self._bases.pop(place, None)
+        self._sums[place].hear(spent, held)
 
     def judge(self, place: Place, limit: int, amount: int, floor: int, share: float) -> Room:
         """Say whether an estimate fits.
@@ -96,36 +136,12 @@ class LocalBudget:
             floor: What the accountant has published as spent, by all.
             share: Our part of what is left, 0..1.
         """
-        base, outstanding = self._base(place, floor, share), self._outstanding[place]
-        of_share = int((limit - base.known) * share) - base.spent
-        room = min(of_share, limit - max(base.known, floor))
-        if amount <= room - outstanding:
-            return Room.FITS
-        if amount <= room:
-            return Room.BUSY
-        # What others had set aside, when they were last heard of, may cost less.
-        is_spent = amount > limit - max(self._settled[place], floor)
-        return Room.SPENT if is_spent else Room.SHARE_SPENT
-
-    def outstanding(self, place: Place) -> int:
-        """Give what we have set aside."""
-        return self._outstanding[place]
+        return self._sums[place].judge(limit, amount, floor, share)
 
     def forget_all_but(self, periods: Container[str]) -> None:
         """Drop what is known of other periods; what is set aside stays until it is settled."""
-        self._known = {at: sum_ for at, sum_ in self._known.items() if at[1] in periods}
-        self._settled = Counter({at: n for at, n in self._settled.items() if at[1] in periods})
-        self._bases = {at: base for at, base in self._bases.items() if at[1] in periods}
-        self._outstanding = Counter({at: sum_ for at, sum_ in self._outstanding.items() if sum_})
-        self._shared = Counter({at: sum_ for at, sum_ in self._shared.items() if sum_})
-
-    def _base(self, place: Place, floor: int, share: float) -> _Base:
-        base = self._bases.get(place)
-        if base is None:
-            base = _Base(max(self._known.get(place, 0), floor), share)
-            self._bases[place] = base
-        elif base.share != share:
-            # Who came or went has changed what is known, too: what is left is divided anew.
-            base.known, base.share = max(base.known + base.spent, floor), share
-            base.spent = 0
-        return base
+        for place, each in [*self._sums.items()]:
+            if place[1] not in periods:
+                each.forget()
+                if not (each.outstanding or each.shared):
+                    del self._sums[place]

@@ -23,7 +23,7 @@ SOURCES: Final = (TopicName.COST_TRACKING, TopicName.REQUEST_COMPLETED)
 COUNTED: Final = (*SOURCES, TopicName.PROVIDER_FAILURE)
 """The topics that usage analytics count."""
 
-_NAME_LIMIT: Final = 200
+_NAME_LIMIT: Final = 256
 """Characters."""
 
 NOBODY: Final = ""

@@ -193,9 +193,26 @@ async def test_what_the_accountant_has_published_lifts_the_sums(
     one.publish(9.5)
     with pytest.raises(OverBudgetError):
         await one.reserved()
-    assert await _sums(one, prefix) == [9.5, 0]
     with pytest.raises(OverBudgetError):
         await other.reserved()  # whose own view is behind
+    assert await _sums(one, prefix) == [0, 0]
+
+
+async def test_what_was_spent_alone_and_published_since_is_not_counted_twice(
+    pair: tuple[Worker, Worker], prefix: str
+) -> None:
+    one, other = pair
+    await other.reserved()
+    await one.reserved()
+    one.cut_link.is_cut = True
+    one.budget.settle(await one.reserved(), cost(1))
+    other.publish(1)
+    other.clock.advance(1)
+    await other.reserved()  # by now the sums know it from the accountant
+    one.cut_link.is_cut = False
+    await one.kept.drain()
+    await one.sent()
+    assert await _sums(other, prefix) == [1, 3]
 
 
 async def test_scripts_that_run_twice_count_once(pair: tuple[Worker, Worker], prefix: str) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from llm_worker.domain.claim import NOTHING_LEFT, Claim, Hindrance, KnownOutcome
+from llm_worker.domain.claim import NOTHING_LEFT, Claim, Hindrance, KnownOutcome, LeftBehind
 from llm_worker.domain.delivery import Record
 from tests.support.builders import attempt_of, completion_of, delivery_of, request_of
 from tests.support.stores import claim_at, claiming_later, die, process_on, sent
@@ -291,3 +291,34 @@ async def test_record_for_which_it_was_published_is_the_last_one(
     await sent(one)
     known = await other.outcomes.claim(again)
     assert known == KnownOutcome(records=_RECORDS, published_for=again.delivery.record_id)
+
+
+async def test_end_that_redis_did_not_hear_is_told_when_it_is_back(
+    two: tuple[Process, Process],
+) -> None:
+    """It was billed, and whoever takes over must say so."""
+    one, other = two
+    request = request_of()
+    claim = await claim_at(one, request)
+    assert await one.outcomes.begins(claim, _ATTEMPT)
+    one.link.is_cut = True
+    one.outcomes.ended(claim, _ATTEMPT, _told(1), is_paid=True)
+    one.link.is_cut = False
+    await one.presence.renew()
+    await sent(one)
+    await die(one)
+    taken = await claim_at(other, request)
+    assert taken.left_behind == LeftBehind(attempt=None, records=_told(1), is_paid=True)
+
+
+async def test_end_that_is_heard_late_claims_nothing_anew(two: tuple[Process, Process]) -> None:
+    one, other = two
+    request = request_of()
+    claim = await claim_at(one, request)
+    one.link.is_cut = True
+    one.outcomes.ended(claim, _ATTEMPT, _told(1), is_paid=True)
+    one.link.is_cut = False
+    await other.flush()
+    await one.presence.renew()
+    await sent(one)
+    assert isinstance(await other.outcomes.claim(request), Claim)

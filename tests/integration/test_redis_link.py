@@ -71,7 +71,7 @@ async def test_closing_does_not_wait_for_a_server_that_hangs(server: RedisServer
     async with linked(server.url, budget_s=HURRIED_S) as link:
         await works_again(link)
         server.freeze()
-        link.post(KEEP, ["key"], "value")
+        link.post_later(KEEP, ["key"], "value", unheard=lambda: None)
 
 
 async def test_slow_way_is_given_up_and_answers_that_come_late_reach_nobody(

@@ -21,7 +21,6 @@ class FakeLink:
 
     answers: dict[str, list[Any]] = field(default_factory=dict)
     asked: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
-    posted: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
     is_away: bool = False
     failure_count: int = 0
 
@@ -34,9 +33,6 @@ class FakeLink:
 
     def command(self, *words: object) -> asyncio.Future[Any]:
         return self._answer(str(words[0]), words[1:])
-
-    def post(self, script: Script, keys: Sequence[str], *arguments: object) -> None:
-        self.posted.append((script.name, (*keys, *arguments)))
 
     def post_later(
         self,
@@ -72,7 +68,7 @@ class FakeLink:
 
 @dataclass(slots=True)
 class CutLink:
-    """A real link; while it is cut nothing is sent, and `post` is lost as in a fallen batch."""
+    """A real link; while it is cut nothing is sent."""
 
     real: RedisLink
     is_cut: bool = False
@@ -92,12 +88,6 @@ class CutLink:
 
     def command(self, *words: bytes | str | int) -> asyncio.Future[Any]:
         return _away() if self.is_cut else self.real.command(*words)
-
-    def post(
-        self, script: Script, keys: Sequence[str | bytes], *arguments: bytes | str | int
-    ) -> None:
-        if not self.is_cut:
-            self.real.post(script, keys, *arguments)
 
     def post_later(
         self,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from llm_worker.adapters.cache.budget_sums import Fence, Reservation
-from llm_worker.adapters.cache.link import CacheAwayError
+from llm_worker.adapters.cache.link import CacheAwayError, NotAskedError
 from llm_worker.application.ports import GRANTED, BudgetBusyError
 from llm_worker.domain.estimate import most_usage, nano_usd, usd_of
 from llm_worker.domain.local_budget import LocalBudget, Room
@@ -148,7 +148,7 @@ class HardBudget:
             )
             for place in reservation.fence.places:
                 self._busy.pop(place, None)
-        self._sums.settle(reservation, cost)
+        self._settle_shared(reservation, cost)
 
     async def aclose(self) -> None:
         """Give up what is under way in the background."""
@@ -158,14 +158,16 @@ class HardBudget:
         self, attempt_id: UUID, reservation: Reservation, answer: asyncio.Future[Any]
     ) -> Exception | None:
         """Take the answer; give why it may not be."""
-        is_away = answer.cancelled() or answer.exception() is not None
+        away = None if answer.cancelled() else answer.exception()
         if answer.cancelled() or attempt_id not in self._open:
             return None  # whoever asked has gone, and has settled it or will
-        if is_away:
+        if away is not None:
+            reservation.may_be_shared = not isinstance(away, NotAskedError)
             return self._judge_alone(attempt_id, reservation)
         word, *said = answer.result()
         if word == b"unseeded":
             self._seeding.start()
+            reservation.may_be_shared = False
             return self._judge_alone(attempt_id, reservation)
         at, epoch, *sums = said
         self._join(epoch)
@@ -193,11 +195,16 @@ class HardBudget:
         if tight:
             is_over, at = max(tight)
             del self._open[attempt_id]
-            self._sums.settle(reservation, 0)  # Redis may have set it aside all the same
+            self._settle_shared(reservation, 0)
             return self._refuse(reservation, -at, is_over=is_over)
         self._grant(reservation)
         self._unshared[attempt_id] = reservation
         return None
+
+    def _settle_shared(self, reservation: Reservation, cost: int) -> None:
+        # Redis may have set it aside though it did not say so; else there is nothing to tell.
+        if cost or reservation.may_be_shared:
+            self._sums.settle(reservation, cost)
 
     def _grant(self, reservation: Reservation) -> None:
         reservation.is_granted = True
@@ -205,7 +212,7 @@ class HardBudget:
         self._own.hold(reservation.fence.places, reservation.amount)
 
     def _note_shared(self, reservation: Reservation) -> None:
-        reservation.is_shared = True
+        reservation.is_shared = reservation.may_be_shared = True
         self._own.share(reservation.fence.places, reservation.amount)
 
     def _refuse(self, reservation: Reservation, at: int, *, is_over: bool) -> Exception:
@@ -221,11 +228,9 @@ class HardBudget:
         return BudgetBusyError("the rest of the budget is set aside for other calls")
 
     def _is_known_busy(self, reservation: Reservation) -> bool:
-        for place in reservation.fence.places:
-            amount, until_s = self._busy.get(place, (0, 0.0))
-            if amount and reservation.amount >= amount and self._clock.monotonic() < until_s:
-                return True
-        return False
+        busy = [self._busy.get(place, (0, 0.0)) for place in reservation.fence.places]
+        now_s = self._clock.monotonic()
+        return any(0 < least <= reservation.amount and now_s < until_s for least, until_s in busy)
 
     def _join(self, epoch: bytes) -> None:
         """Have Redis know of every call under way: it was away, or knows nothing of before."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
-from llm_worker.adapters.cache.link import CacheAwayError
+from llm_worker.adapters.cache.link import NotAskedError
 from llm_worker.adapters.cache.script import load_script
 from llm_worker.domain.estimate import nano_usd, nano_usd_down
 from llm_worker.domain.spend import is_month, month_of
@@ -57,7 +57,7 @@ class Fence:
 class Reservation:
     """An estimate that is, or may be, set aside; `is_shared`: in the sums of all, as far as known.
 
-    `name` is the attempt's id.
+    `name` is the attempt's id. `may_be_shared` is False where the sums cannot have it.
     """
 
     name: bytes
@@ -65,6 +65,7 @@ class Reservation:
     amount: int
     is_granted: bool = False
     is_shared: bool = False
+    may_be_shared: bool = True
 
 
 class Sums(Protocol):
@@ -75,6 +76,8 @@ class Sums(Protocol):
 
     def reserve(self, reservation: Reservation, floors: Sequence[int]) -> asyncio.Future[Any]:
         """Begin to set it aside; the answer is that of reserve.lua, or CacheAwayError.
+
+        NotAskedError says that it was not.
 
         `floors` is what was spent at least, of each limit.
         """
@@ -183,7 +186,7 @@ class NoSums:
 
 def _away(why: str) -> asyncio.Future[Any]:
     answer = asyncio.get_running_loop().create_future()
-    answer.set_exception(CacheAwayError(why))
+    answer.set_exception(NotAskedError(why))
     return answer
 
 

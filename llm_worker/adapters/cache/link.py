@@ -38,6 +38,10 @@ class CacheAwayError(Exception):
     """
 
 
+class NotAskedError(CacheAwayError):
+    """The last of these: Redis has not done it."""
+
+
 class LinkObserver(Protocol):
     """Who is told how Redis does."""
 
@@ -107,10 +111,6 @@ class RedisLink:
         """Send a plain command whose key is its second word; the future ends like that of `run`."""
         return self._enqueue(Command(words=words))
 
-    def post(self, script: Script, keys: Sequence[str | bytes], *arguments: Word) -> None:
-        """Call a script whose answer nobody waits for; a failure is only counted."""
-        self._append(_Call(_script_call(script, keys, arguments)))
-
     def post_later(
         self,
         script: Script,
@@ -168,7 +168,7 @@ class RedisLink:
         calls, self._waiting = self._waiting, []
         due_s, self._due_s = self._due_s, None
         if self._is_closed or not self._may_send():
-            _fail(calls, "Redis is not asked at the moment")
+            _fail(calls, NotAskedError("Redis is not asked at the moment"))
             return
         batch = asyncio.create_task(  # noqa: TID251 -- owned by this link, which awaits it
             self._exchange(calls, due_s or asyncio.get_running_loop().time() + self._budget_s)
@@ -236,18 +236,18 @@ def _script_call(
 
 def _settle(calls: list[_Call], answers: list[Any], fault: Fault | None) -> None:
     if not answers:
-        _fail(calls, f"Redis failed: {fault}")
+        _fail(calls, CacheAwayError(f"Redis failed: {fault}"))
     for call, answer in zip(calls, answers, strict=False):
         own_fault = fault_of(answer)
         if own_fault is not None:
-            _fail([call], f"Redis failed: {own_fault}")
+            _fail([call], CacheAwayError(f"Redis failed: {own_fault}"))
         elif call.future is not None and not call.future.done():
             call.future.set_result(answer)
 
 
-def _fail(calls: list[_Call], words: str) -> None:
+def _fail(calls: list[_Call], error: CacheAwayError) -> None:
     for call in calls:
         if call.unheard is not None:
             call.unheard()
         if call.future is not None and not call.future.done():
-            call.future.set_exception(CacheAwayError(words))
+            call.future.set_exception(type(error)(*error.args))  # each waiter adds its own frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -43,6 +44,11 @@ class Presence:
         self._renewed_s = float("-inf")
         self._sure_since_s = float("inf")
         self._seen: dict[str, tuple[bool, float]] = {}
+        self._numbers = count()
+
+    def new_token(self) -> str:
+        """Give a token that says whose it is, and that nothing else of this process has."""
+        return f"{self.owner}:{next(self._numbers)}"
 
     async def renew(self) -> None:
         """Say once that we are alive."""
@@ -70,8 +76,10 @@ class Presence:
         except CacheAwayError:
             return
 
-    async def is_alive(self, owner: str) -> bool:
-        """Say whether another process is.
+    async def is_alive(self, token: str) -> bool:
+        """Say whether the process is whose token it is; no longer, where it is this one.
+
+        What this process still works on it knows by itself.
 
         Who only just came, or found Redis again or empty, cannot tell: the others may have lost it
         too, and not have renewed yet. So it believes in everybody for one lease.
@@ -79,8 +87,9 @@ class Presence:
         Raises:
             CacheAwayError: Redis does not answer.
         """
+        owner, _, _ = token.partition(":")
         if owner == self.owner:
-            return False  # a claim of our own that nobody works on any more
+            return False
         if len(self._seen) > _REMEMBERED:
             self._seen.clear()
         now_s = self._clock.monotonic()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import count
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.adapters.cache.link import CacheAwayError
@@ -40,14 +39,6 @@ _PUBLISHED_WITHIN_MS: Final = 30_000
 Fields = dict[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """How to claim: over the token of a holder that is gone, or over an outcome of other form."""
-
-    gone: bytes = b""
-    over_outcome: bool = False
-
-
 class RedisOutcomes:
     """Every method that waits raises CacheAwayError when Redis does not answer in time.
 
@@ -71,7 +62,6 @@ class RedisOutcomes:
         self._key_prefix = key_prefix
         self._ttl_ms = int(ttl_s * 1000)
         self._held_at_most_ms = int(held_at_most_s * 1000)
-        self._numbers = count()
 
     @property
     def is_available(self) -> bool:
@@ -80,16 +70,33 @@ class RedisOutcomes:
 
     def new_token(self) -> str:
         """Give a token that no other claim has; it says whose it is."""
-        return f"{self._presence.owner}:{next(self._numbers)}"
+        return self._presence.new_token()
 
     async def claim(self, request: ComparisonRequest) -> Claiming:
         """Take the right to buy; or tell the outcome, or why neither is to be had."""
-        token, way = self.new_token(), _Way()
+        token, gone, over_outcome = self.new_token(), b"", False
         while True:
-            found = await self._try(request, token, way)
-            if not isinstance(found, _Way):
-                return found
-            way = found
+            word, fields = await self._claim(request, token, gone, over_outcome=over_outcome)
+            if word == b"conflict":
+                return Hindrance.CONFLICT
+            if word == b"claimed":
+                return Claim(
+                    request_id=request.request_id,
+                    data_hash=request.data_hash,
+                    token=token,
+                    left_behind=_left_behind(fields),
+                )
+            if word != b"known" and await self._is_held(fields[b"token"]):
+                return Hindrance.HELD
+            if word == b"held":
+                gone = fields[b"token"]
+                continue
+            known = _known(fields)
+            if known is not None:
+                return known
+            if over_outcome:
+                raise CacheAwayError("an outcome of another version")
+            over_outcome = True
 
     async def begins(self, claim: Claim, attempt: Attempt) -> bool:
         """Note that a call is about to be made; False: the claim is another's."""
@@ -99,10 +106,15 @@ class RedisOutcomes:
     def ended(
         self, claim: Claim, attempt: Attempt, records: tuple[Record, ...], *, is_paid: bool
     ) -> None:
-        """Note that the attempt failed, and the records that tell so."""
+        """Note that the attempt failed, and the records that tell so.
+
+        What Redis did not hear it is told when it is back, unless it has forgotten the claim.
+        """
         told = pack_records(records) if records else b""
         note = self._note(claim, ended=pack_attempt(attempt), told=told, is_paid=is_paid)
-        self._link.post(_NOTE, [self._key(claim.request_id)], *note)
+        keys = [self._key(claim.request_id)]
+        keep = partial(self._outbox.keep, _NOTE, keys, *note, "late")
+        self._link.post_later(_NOTE, keys, *note, unheard=keep)
 
     async def keep(self, claim: Claim, records: tuple[Record, ...]) -> bool:
         """Remember the outcome; False: another process was first.
@@ -126,27 +138,8 @@ class RedisOutcomes:
         arguments = self._of(claim, "1" if is_paid else "")
         self._outbox.post(_RELEASE, [self._key(claim.request_id)], *arguments)
 
-    async def _try(self, request: ComparisonRequest, token: str, way: _Way) -> Claiming | _Way:
-        word, fields = await self._claim(request, token, way)
-        match word:
-            case b"conflict":
-                return Hindrance.CONFLICT
-            case b"claimed":
-                return Claim(
-                    request_id=request.request_id,
-                    data_hash=request.data_hash,
-                    token=token,
-                    left_behind=_left_behind(fields),
-                )
-            case b"held" | b"publishing" if await self._is_held(fields):
-                return Hindrance.HELD
-            case b"held":
-                return _Way(gone=fields[b"token"])
-            case _:
-                return _known(fields, way)
-
     async def _claim(
-        self, request: ComparisonRequest, token: str, way: _Way
+        self, request: ComparisonRequest, token: str, gone: bytes, *, over_outcome: bool
     ) -> tuple[bytes, Fields]:
         word, *flat = await self._twice(
             _CLAIM,
@@ -154,9 +147,9 @@ class RedisOutcomes:
             request.data_hash,
             token,
             self._ttl_ms,
-            way.gone,
+            gone,
             self._held_at_most_ms,
-            "1" if way.over_outcome else "",
+            "1" if over_outcome else "",
         )
         return word, dict(zip(flat[::2], flat[1::2], strict=True))
 
@@ -167,10 +160,9 @@ class RedisOutcomes:
         except CacheAwayError:
             return await self._link.run(script, [self._key(request_id)], *arguments)
 
-    async def _is_held(self, fields: Fields) -> bool:
-        owner, _, _ = fields[b"token"].decode().partition(":")
+    async def _is_held(self, token: bytes) -> bool:
         try:
-            return await self._presence.is_alive(owner)
+            return await self._presence.is_alive(token.decode())
         except CacheAwayError:
             return True
 
@@ -193,14 +185,13 @@ class RedisOutcomes:
         return f"{self._key_prefix}request:{request_id}"
 
 
-def _known(fields: Fields, way: _Way) -> KnownOutcome | _Way:
+def _known(fields: Fields) -> KnownOutcome | None:
+    """Read an outcome; None in a form that we do not know."""
     published_for = fields.get(b"published")
     try:
         records = unpack_records(fields[b"outcome"])
-    except UnknownFormError as error:
-        if way.over_outcome:
-            raise CacheAwayError("an outcome of another version") from error
-        return _Way(over_outcome=True)
+    except UnknownFormError:
+        return None
     return KnownOutcome(
         records=records, published_for=published_for.decode() if published_for else None
     )

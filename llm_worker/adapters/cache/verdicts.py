@@ -125,6 +125,7 @@ class SharedVerdicts:
         self._purchase_ttl_ms = int(bought_within_s * 1000)
         self._observer = observer
         self._ahead: dict[str, asyncio.Future[Any]] = {}
+        self._turns: dict[str, str] = {}
 
     async def find(self, fingerprint: str) -> CacheHit | Turn:
         """Give the verdict, or say whether to buy it; an answer from memory asks nobody."""
@@ -163,7 +164,8 @@ class SharedVerdicts:
         while True:
             word, *more = await answer
             if word == b"held":
-                if await self._presence.is_alive(more[0].decode()):
+                if await self._is_held(more[0]):
+                    self._turns.pop(fingerprint, None)
                     return Turn.LOOK_AGAIN
                 answer = self._look_up(fingerprint, gone=more[0])
                 continue
@@ -171,27 +173,36 @@ class SharedVerdicts:
             found = _counted(self._observer, CacheTier.REDIS, packed)
             if found is None or packed is None:
                 return Turn.BUY
+            self._turns.pop(fingerprint, None)
             self._local.keep_packed(fingerprint, packed)
             return found
 
+    async def _is_held(self, turn: bytes) -> bool:
+        try:
+            return await self._presence.is_alive(turn.decode())
+        except CacheAwayError:
+            return True  # if Redis is away, the next look says so
+
     def _look_up(self, fingerprint: str, *, gone: bytes = b"") -> asyncio.Future[Any]:
-        """Ask Redis; `gone` is a buyer that is no more."""
+        """Ask Redis; `gone` is the turn of a buyer that is no more.
+
+        Each look has a turn of its own, so that the end of one, which may be heard late, does not
+        end the next.
+        """
+        turn = self._turns[fingerprint] = self._presence.new_token()
         return self._link.run(
             _LOOK_UP,
             verdict_keys(self._key_prefix, fingerprint),
-            self._presence.owner,
+            turn,
             self._purchase_ttl_ms,
             gone,
         )
 
     def _end_turn(self, fingerprint: str, packed: bytes) -> None:
-        self._outbox.post(
-            _END_TURN,
-            verdict_keys(self._key_prefix, fingerprint),
-            self._presence.owner,
-            self._ttl_ms,
-            packed,
-        )
+        turn = self._turns.pop(fingerprint, "")
+        if turn or packed:
+            keys = verdict_keys(self._key_prefix, fingerprint)
+            self._outbox.post(_END_TURN, keys, turn, self._ttl_ms, packed)
 
 
 def verdict_keys(key_prefix: str, fingerprint: str) -> list[str]:

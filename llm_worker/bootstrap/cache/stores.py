@@ -49,7 +49,7 @@ class Memory:
     async def aclose(self) -> None:
         """Take our leave, and close what was opened."""
         if self.outbox is not None:
-            await self.outbox.drain()
+            await self.outbox.drain_all()
         if self.presence is not None:
             await self.presence.leave()
         if self.link is not None:

@@ -79,7 +79,13 @@ class Spending:
 
 
 def share_of(app: DeliveryApp, topics: TopicCatalog) -> float:
-    """Give our part, 0 to 1, of the request topics' partitions."""
-    requests = {topics.on_broker(name) for name in REQUEST_TOPICS.values()}
+    """Give our part, 0 to 1, of the request topics' partitions, which may be more than wanted."""
+    requests = {topics.on_broker(name): topics[name] for name in REQUEST_TOPICS.values()}
     ours = sum(tp.topic in requests for tp in app.assigned())
-    return min(1.0, ours / sum(topics[name].partitions for name in REQUEST_TOPICS.values()))
+    if not ours:
+        return 0.0
+    counts = (
+        app.consumer.topic_partitions(topic) or wanted.partitions
+        for topic, wanted in requests.items()
+    )
+    return min(1.0, ours / sum(counts))

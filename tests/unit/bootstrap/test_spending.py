@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from faust.types import TP
 from structlog.testing import capture_logs
 
 from llm_worker.bootstrap import load_settings
 from llm_worker.bootstrap.accountant.app import _keep_booking
-from llm_worker.bootstrap.spend.spending import Spending
+from llm_worker.bootstrap.spend.spending import Spending, share_of
+from llm_worker.contracts.vocabulary import REQUEST_TOPICS
 from tests.support.builders import TOPICS
 from tests.support.fakes import LoopClock
 from tests.support.virtual_time import VirtualTimeLoop
@@ -19,11 +22,27 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+_REQUESTS = [TOPICS.on_broker(name) for name in REQUEST_TOPICS.values()]
+
 
 @pytest.fixture
 def spending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spending:
     monkeypatch.chdir(tmp_path)
     return Spending(load_settings({}), TOPICS, LoopClock())
+
+
+@pytest.mark.parametrize(
+    ("found", "share"),
+    [({}, 0.5), (dict.fromkeys(_REQUESTS, 24), 0.25), ({_REQUESTS[0]: 36}, 0.25)],
+)
+def test_share_is_of_the_partitions_that_there_are(found: dict[str, int], share: float) -> None:
+    """The topics may have more than topics.yaml wants; all workers together have all of them."""
+    ours = {TP(topic, number) for topic in _REQUESTS for number in range(6)}
+    consumer = SimpleNamespace(topic_partitions=found.get)
+    app = SimpleNamespace(assigned=lambda: {*ours, TP("other", 0)}, consumer=consumer)
+    assert share_of(cast("Any", app), TOPICS) == share
+    app.assigned = set
+    assert share_of(cast("Any", app), TOPICS) == 0
 
 
 def _run(story: Callable[[], Awaitable[None]]) -> None:

@@ -39,7 +39,7 @@ def test_own_calls_under_way_make_others_wait() -> None:
     own.settle([_DAY], 0, 0, is_shared=False)
     assert _judge(own, 41) is Room.BUSY
     own.settle([_DAY], 60, 10, is_shared=False)
-    assert own.outstanding(_DAY) == 0
+    assert own._sums[_DAY].outstanding == 0
     assert _judge(own, 41) is Room.FITS
 
 
@@ -146,7 +146,7 @@ def test_other_days_are_forgotten_but_not_what_is_still_set_aside() -> None:
     own.heard(_DAY, 90, 0)
     own.heard(_OTHER_DAY, 90, 0)
     own.forget_all_but({_OTHER_DAY[1]})
-    assert own.outstanding(_DAY) == 7
+    assert own._sums[_DAY].outstanding == 7
     assert own.judge(_DAY, 100, 93, 0, 1.0) is Room.FITS
     assert own.judge(_OTHER_DAY, 100, 4, 0, 1.0) is Room.BUSY
 

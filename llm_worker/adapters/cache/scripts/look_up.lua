@@ -1,5 +1,5 @@
--- KEYS: the verdict, its purchase under way; one hash tag. ARGV: our process, ttl of a purchase in ms,
--- a process that is gone or ''. Gives the verdict; or our own name where we may buy; or who buys now.
+-- KEYS: the verdict, its purchase under way; one hash tag. ARGV: our turn, ttl of a purchase in ms,
+-- a turn whose buyer is gone or ''. Gives the verdict; or that we may buy; or whose turn it is now.
 local verdict = redis.call('GET', KEYS[1])
 if verdict then return {'found', verdict} end
 local buyer = redis.call('GET', KEYS[2])

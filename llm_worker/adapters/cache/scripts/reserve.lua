@@ -2,7 +2,8 @@
 -- sums of the day, those of the month.
 -- ARGV: reservation, amount, how long it lives in ms, ttl of sums in ms, '1' to hold it whatever the
 -- limits; then for each limit which of KEYS its sums are in, their field, the limit, what is known
--- to be spent at least.
+-- to be spent at least: kept beside what is counted here, since a worker that could not tell of its
+-- calls, while others knew what all have spent, may tell of them yet.
 -- Gives granted, busy (may fit when others have ended) or over; the limit, from 1, that it does not
 -- fit into; the epoch; and what was spent and is held of each limit. Or unseeded, and holds nothing.
 local epoch = redis.call('GET', KEYS[1])
@@ -26,13 +27,14 @@ local is_known = redis.call('HEXISTS', KEYS[2], id) == 1 or redis.call('ZSCORE',
 local word, at, sums, record = 'granted', 0, {}, {amount}
 for i = 6, #ARGV, 4 do
   local key, field, limit = KEYS[tonumber(ARGV[i])], ARGV[i + 1], tonumber(ARGV[i + 2])
-  local found = redis.call('HMGET', key, 'spent:' .. field, 'held:' .. field)
-  local spent, held = tonumber(found[1] or 0), tonumber(found[2] or 0)
-  if spent < tonumber(ARGV[i + 3]) then
-    spent = tonumber(ARGV[i + 3])
-    redis.call('HSET', key, 'spent:' .. field, ARGV[i + 3])
+  local found = redis.call('HMGET', key, 'spent:' .. field, 'held:' .. field, 'floor:' .. field)
+  local spent, held, floor = tonumber(found[1] or 0), tonumber(found[2] or 0), tonumber(found[3] or 0)
+  if math.max(spent, floor) < tonumber(ARGV[i + 3]) then
+    floor = tonumber(ARGV[i + 3])
+    redis.call('HSET', key, 'floor:' .. field, ARGV[i + 3])
     redis.call('PEXPIRE', key, ARGV[4])
   end
+  spent = math.max(spent, floor)
   sums[#sums + 1], sums[#sums + 2] = spent, held
   record[#record + 1], record[#record + 2] = key, field
   if word ~= 'over' and spent + amount > limit then

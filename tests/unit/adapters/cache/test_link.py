@@ -35,9 +35,10 @@ async def test_calls_of_one_turn_go_out_in_one_batch_and_each_gets_its_own_answe
     redis, seen = FakeRedis(), SeenByLink()
     link = redis.link(seen)
     first, second = link.run(_SCRIPT, ["key"], "one"), link.command("GET", b"two")
-    link.post(_SCRIPT, ["a", b"b"], 3)
+    third = link.run(_SCRIPT, ["a", b"b"], 3)
     assert await first == b"one"
     assert await second == b"two"
+    assert await third == b"3"
     assert await link.run(_SCRIPT, [], "later") == b"later"
     sha = _SCRIPT.sha.encode()
     assert redis.batches == [
@@ -248,13 +249,13 @@ async def test_defect_of_ours_leaves_nobody_waiting_and_the_breaker_working() ->
     assert {str(context["exception"]) for context in told} == {"a defect"}
 
 
-async def test_post_never_raises_nor_warns_and_its_failure_counts() -> None:
+async def test_call_that_nobody_waits_for_never_raises_nor_warns_and_its_failure_counts() -> None:
     redis, told = FakeRedis(lambda _: RedisConnectionError()), []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     link = redis.link()
     for _ in range(5):
-        link.post(_SCRIPT, ["key"], "value")
-        await asyncio.sleep(0.01)
+        link.post_later(_SCRIPT, ["key"], "value", unheard=lambda: None)
+        await asyncio.sleep(0.1)
     gc.collect()
     assert told == []
     assert link.failure_count == 3

@@ -163,12 +163,12 @@ async def test_without_redis_whoever_asks_buys(bench: _Bench) -> None:
     assert _is_hit(await bench.shared.find("f"), CacheTier.LOCAL)
 
 
-async def test_who_lives_is_not_known_without_redis_and_so_whoever_asks_buys(
+async def test_who_lives_is_not_known_for_a_moment_and_so_it_is_looked_for_again(
     bench: _Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.link.answers["look_up"] = [[b"held", b"other"]]
+    bench.link.answers["look_up"] = [[b"held", b"other:0"]]
     monkeypatch.setattr(bench.presence, "_link", FakeLink(is_away=True).link)
-    assert await bench.shared.find("f") is Turn.BUY
+    assert await bench.shared.find("f") is Turn.LOOK_AGAIN
 
 
 @pytest.mark.parametrize(
@@ -181,13 +181,42 @@ async def test_verdict_that_cannot_be_read_is_a_miss(bench: _Bench, packed: byte
     assert bench.local.look("f") is None
 
 
+async def test_turn_of_our_own_that_nobody_uses_is_taken_over(bench: _Bench) -> None:
+    await bench.stay()
+    left = bench.presence.new_token().encode()
+    bench.link.answers |= {"look_up": [[b"held", left], [b"buy"]], "EXISTS": [1]}
+    assert await bench.shared.find("f") is Turn.BUY
+    assert bench.link.names == ["look_up", "look_up"]
+    assert bench.link.asked[-1][1][-1] == left
+
+
+async def test_turn_is_ended_once_and_by_its_own_name(bench: _Bench) -> None:
+    """Heard late, the end of the first turn must not be that of the second."""
+    turns = []
+    for _ in range(2):
+        assert await bench.shared.find("f") is Turn.BUY
+        bench.shared.pass_on("f")
+        bench.shared.pass_on("f")
+    for name, words in bench.link.asked:
+        turns.append((name, words[2]))
+    first, second = turns[0][1], turns[2][1]
+    assert first != second
+    assert turns == [
+        ("look_up", first), ("end_turn", first), ("look_up", second), ("end_turn", second),
+    ]  # fmt: skip
+
+
 async def test_keeping_and_passing_on_end_the_turn_without_waiting(bench: _Bench) -> None:
+    for fingerprint in "fg":
+        bench.shared.look_ahead(fingerprint)
+    _of_f, _of_g = (words[2] for _, words in bench.link.asked)
+    bench.link.asked.clear()
     bench.shared.keep("f", _VERDICT)
     bench.shared.pass_on("g")
     assert bench.link.asked == [
         (
             "end_turn",
-            ("p:verdict:{f}", "p:buying:{f}", bench.presence.owner, 86_400_000, _PACKED),
+            ("p:verdict:{f}", "p:buying:{f}", _of_f, 86_400_000, _PACKED),
         ),
-        ("end_turn", ("p:verdict:{g}", "p:buying:{g}", bench.presence.owner, 86_400_000, b"")),
+        ("end_turn", ("p:verdict:{g}", "p:buying:{g}", _of_g, 86_400_000, b"")),
     ]
