@@ -42,7 +42,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownOutcome:
-    """The events of a request that has ended, in the order of their publication.
+    """The events of a request that has ended, in the order of their publication: the result last.
 
     `published_for` is the record whose delivery they were published for, as
     `Delivery.record_id` has it; None as long as that is not sure.

@@ -147,7 +147,7 @@ Outcome = Completed | Failed | Rejected
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """The request had its outcome already; the same events were published again."""
+    """The request had its outcome already, and was answered with it."""
 
     request: ComparisonRequest
 

@@ -22,7 +22,7 @@ from llm_worker.adapters.telemetry.labels import (
 from llm_worker.adapters.telemetry.metric import Label, Metric
 
 Ending = Literal["completed", "failed", "rejected", "replayed", "let_go"]
-"""How a delivery ended; replayed: its old events once more; let_go: given back, to come again."""
+"""How a delivery ended; replayed: its old result once more; let_go: given back, to come again."""
 ENDING: Final = Label("ending", get_args(Ending))
 
 
@@ -30,7 +30,7 @@ DELIVERIES = Metric(
     name="llm_worker_deliveries_total",
     kind="counter",
     help="Deliveries by how they ended: completed, failed, rejected, replayed (a duplicate, "
-    "answered with its known events, and nothing bought), let_go (given back, to come again).",
+    "answered with its known result, and nothing bought), let_go (given back, to come again).",
     labels=(LANE, ENDING),
 )
 REQUEST_SECONDS = Metric(

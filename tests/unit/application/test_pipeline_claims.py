@@ -77,13 +77,20 @@ async def test_what_was_published_for_this_very_record_is_not_published_again(
     assert bench.core.publisher.sent == []
 
 
-@pytest.mark.parametrize("published_for", [None, delivery_of(offset=1).record_id])
-async def test_what_was_published_for_another_record_or_for_none_is_published_again(
-    bench: ClaimsBench, published_for: str | None
-) -> None:
-    bench.store.claimings = [_known(published_for)]
+async def test_what_may_not_have_been_published_is_published_again(bench: ClaimsBench) -> None:
+    bench.store.claimings = [_known(None)]
     assert isinstance(await bench.handle(), Replayed)
     assert bench.core.publisher.held == list(_RECORDS)
+    assert bench.store.steps == ["claim", "published"]
+
+
+async def test_request_that_is_sent_again_gets_its_result_and_its_costs_are_not_told_twice(
+    bench: ClaimsBench,
+) -> None:
+    """Days later the accountant does not know their ids any more."""
+    bench.store.claimings = [_known(delivery_of(offset=1).record_id)]
+    assert isinstance(await bench.handle(), Replayed)
+    assert bench.core.publisher.held == [_RECORDS[-1]]
     assert bench.store.steps == ["claim", "published"]
 
 
