@@ -54,13 +54,15 @@ def run_app(settings: Settings, build: Callable[[Settings], DeliveryApp], *, dra
         return int(end.code or 0)
 
 
-def listen(settings: Settings, port: int, *, setting: str) -> socket.socket:
+def listen(settings: Settings, port: int, *, port_setting: str) -> socket.socket:
     """Claim the port to answer at, and say which it is.
 
     Raises:
         PortTakenError: It cannot be had.
     """
-    listener = bind(settings.web.host, port, setting=setting)
+    listener = bind(
+        settings.web.host, port, host_setting="LLM_WORKER_WEB__HOST", port_setting=port_setting
+    )
     _log.info("listens", host=settings.web.host, port=listener.getsockname()[1])
     return listener
 
@@ -86,14 +88,27 @@ class _Process(faust.Worker):
     """Faust's worker, whose exit nothing can hold up for ever."""
 
     def __init__(self, app: DeliveryApp, *, exit_within_s: float, **options: Any) -> None:  # noqa: ANN401 - Faust's
-        self._exit_within_s = exit_within_s
+        # What is unacked comes again, so a process that hangs in a library may just end.
+        self._last_resort = threading.Timer(exit_within_s, _end_by_force)
+        self._last_resort.daemon = True
         super().__init__(app, **options)
         self.spinner = None  # or it writes terminal codes into our stdout
 
     @override
-    def _flag_as_shutdown_by_signal(self) -> None:
-        super()._flag_as_shutdown_by_signal()
-        # What is unacked comes again, so a process that hangs in a library may just end.
-        last_resort = threading.Timer(self._exit_within_s, os._exit, (_EXIT_FORCED,))
-        last_resort.daemon = True
-        last_resort.start()
+    async def stop(self) -> None:
+        """Stop, by a signal or since something has crashed."""
+        if self._last_resort.ident is None:
+            self._last_resort.start()
+        await super().stop()
+
+    @override
+    def _on_sigusr2(self) -> None:
+        """Open no debugger: the event loop would stand still in it, while the group waits."""
+
+
+def _end_by_force() -> None:
+    # Where nobody reads the log, writing to it may hang as well.
+    words = threading.Thread(target=_log.critical, args=("exit_forced",), daemon=True)
+    words.start()
+    words.join(timeout=1)
+    os._exit(_EXIT_FORCED)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llm_worker.contracts.vocabulary import TopicName
+
+_BROKERS_SEGMENT_MS: Final = 7 * 86_400_000
+_DELETED_WITHIN_MS: Final = 600_000
+"""A broker looks for what it may delete every five minutes, and then waits for another."""
 
 
 class Topic(BaseModel):
@@ -24,14 +28,35 @@ class Topic(BaseModel):
     retention_ms: int = Field(ge=-1, description="Milliseconds; -1 keeps for ever.")
     cleanup: Literal["delete", "compact"] = "delete"
     max_message_bytes: int = Field(default=1_048_588, gt=0, description="Per record batch.")
+    segment_ms: int | None = Field(
+        default=None,
+        ge=1,
+        description="Milliseconds after which a segment is closed, where records still come: the "
+        "oldest lives so much longer than retention_ms. None: as the broker has it, 7 days.",
+    )
+    segment_bytes: int | None = Field(
+        default=None,
+        ge=1_048_576,
+        description="Only closed segments are compacted. None: as the broker has it, 1 GiB.",
+    )
 
     def config(self) -> dict[str, str]:
         """The topic's settings in the broker's own names."""
-        return {
+        config = {
             "cleanup.policy": self.cleanup,
-            "retention.ms": str(self.retention_ms),
-            "max.message.bytes": str(self.max_message_bytes),
+            "retention.ms": self.retention_ms,
+            "max.message.bytes": self.max_message_bytes,
+            "segment.ms": self.segment_ms,
+            "segment.bytes": self.segment_bytes,
         }
+        return {name: str(value) for name, value in config.items() if value is not None}
+
+    def longest_ms(self) -> int | None:
+        """How old a record may become before it is deleted, in milliseconds; None: for ever."""
+        if self.retention_ms < 0:
+            return None
+        segment_ms = _BROKERS_SEGMENT_MS if self.segment_ms is None else self.segment_ms
+        return self.retention_ms + segment_ms + _DELETED_WITHIN_MS
 
 
 class TopicCatalog(BaseModel):

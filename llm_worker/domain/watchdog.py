@@ -16,13 +16,12 @@ UNPULLED_S = 300.0
 class Progress:
     """What the watchdog looks at. Ages in seconds; None: there is no such thing now.
 
-    `oldest_overdue_s` leaves out the time in which the broker took nothing: then all work waits.
+    Both ages leave out the time in which the broker took nothing: then all work waits.
     `pullable` counts the records on the broker whose lane has a free slot and a window place.
     """
 
     oldest_overdue_s: float | None
     uncommitted_age_s: float | None
-    broker_answers: bool
     pullable: int
     since_pull_s: float
 
@@ -34,7 +33,7 @@ def stuck_reason(progress: Progress) -> str | None:
     """
     if progress.oldest_overdue_s is not None and progress.oldest_overdue_s > OVERDUE_S:
         return f"the oldest delivery is {progress.oldest_overdue_s:.0f} s past its deadline"
-    if progress.broker_answers and (reason := uncommitted_reason(progress.uncommitted_age_s)):
+    if reason := uncommitted_reason(progress.uncommitted_age_s):
         return reason
     if progress.pullable > 0 and progress.since_pull_s > UNPULLED_S:
         return (

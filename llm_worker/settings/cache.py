@@ -53,10 +53,10 @@ class CacheSettings(Group):
         default=1000, ge=1, description="Verdicts kept in memory, 1 or more."
     )
     outcome_ttl_s: int = Field(
-        default=259_200,
+        default=288_000,
         ge=1,
-        description="Seconds that the outcome of a request is kept for when it comes again; at "
-        "least what the request topics keep.",
+        description="Seconds that the outcome of a request is kept for when it comes again: at "
+        "least as long as the request topics keep the request, a segment's age included.",
     )
 
     @model_validator(mode="after")

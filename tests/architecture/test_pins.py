@@ -70,6 +70,7 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (driver.AIOKafkaConsumerThread.on_start, "self", "joins the broker, and crashes without"),
     (driver.AIOKafkaConsumerThread._commit, "self offsets", "crashes when it is refused"),
     (driver.AIOKafkaConsumerThread.seek_to_committed, "self", "leaves what has no commit"),
+    (driver.AIOKafkaConsumerThread.highwater, "self tp", "asserts that it is assigned"),
     (driver.AIOKafkaConsumerThread._create_worker_consumer, "self transport", "our options"),
     (
         driver.AIOKafkaConsumerThread.on_partitions_assigned,
@@ -91,12 +92,14 @@ OVERRIDDEN: list[tuple[Callable[..., Any], str, str]] = [
     (Recovery.on_rebalance, "self assigned revoked newly_assigned generation_id", "takes note"),
     (Recovery._resume_streams, "self generation_id", "lets the flow go on after a rebalance"),
     # bootstrap/process.py
-    (faust.Worker._flag_as_shutdown_by_signal, "self", "called by every signal that ends us"),
+    (faust.Worker.stop, "self", "called at every end, by a signal or a crash"),
+    (faust.Worker._on_sigusr2, "self", "opens a debugger in the event loop"),
 ]
 
 TOUCHED: list[tuple[Callable[..., Any], str, str]] = [
     (driver.AIOKafkaConsumerThread._ensure_consumer, "self", "aiokafka's consumer"),
     (AIOKafkaClient._wait_on_metadata, "self topic", "the partitions of a topic (client)"),
+    (AIOKafkaClient._metadata_update, "self cluster_metadata topics", "what may create topics"),
     (AIOKafkaClient.send, "self node_id request group", "our Metadata request (topics.py)"),
     (TopicPartitionState.has_valid_position.fget, "self", "may position be read"),
     (Assignment.state_value, "self tp", "how far a partition is fetched"),

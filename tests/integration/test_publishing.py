@@ -16,6 +16,7 @@ from aiokafka.errors import (
 
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka import producers
+from llm_worker.adapters.kafka.broker_health import BrokerHealth
 from llm_worker.adapters.kafka.options import producer_line
 from llm_worker.adapters.kafka.publisher import KafkaPublisher
 from llm_worker.application.ports import Refusal
@@ -54,8 +55,7 @@ async def _publisher(
     publisher = KafkaPublisher(
         own=producer_line(installation.options),
         foreign=producer_line(installation.options),
-        breaker=breaker,
-        clock=SystemClock(),
+        health=BrokerHealth(breaker, SystemClock()),
         limits={},  # so that the broker is the one who refuses
         on_retry=lambda: None,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,18 +43,41 @@ class ForgottenOffsets(dict["TP", "int | None"]):
         return None
 
 
+@dataclass(slots=True)
+class _Book:
+    """What one generation knows of one partition: offsets, and times as of the monotonic clock.
+
+    `fetched` are those that wait for their ack: from the fetch on, and not from when an agent pulls
+    it as Faust does. What is lost between the two must hold up the commits, so that the watchdog
+    ends us, and it comes again. `passed` is behind the last ack, `committed` what the group holds.
+    """
+
+    fetched: set[int] = field(default_factory=set)
+    passed: int = 0
+    committed: int = 0
+    waiting_since_s: float | None = None
+
+    def take_ack(self, offset: int) -> None:
+        self.fetched.discard(offset)
+        self.passed = max(offset + 1, self.passed)
+        if self.waiting_since_s is None:
+            self.waiting_since_s = monotonic()
+
+    def take_commit(self, mark: int) -> None:
+        self.committed = mark
+        self.waiting_since_s = monotonic() if mark < self.passed else None
+
+    def committable(self) -> int:
+        return min(self.passed, min(self.fetched, default=self.passed))
+
+
 class SafeConsumer(driver.Consumer):
     """Commits up to the last ack in gate order, and never at or past a record in flight."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Faust's own signature, passed on
         super().__init__(*args, **kwargs)
         self._read_offset = ForgottenOffsets()
-        # From the fetch on, and not from when an agent pulls it as Faust does: what is lost between
-        # the two must hold up the commits, so that the watchdog ends us, and it comes again.
-        self._fetched: defaultdict[TP, set[int]] = defaultdict(set)
-        self._passed: dict[TP, int] = {}
-        self._committed: dict[TP, int] = {}
-        self._waiting_since_s: dict[TP, float] = {}
+        self._books: defaultdict[TP, _Book] = defaultdict(_Book)
 
     @property
     def last_heartbeat_s(self) -> float:
@@ -70,10 +94,7 @@ class SafeConsumer(driver.Consumer):
         """Take a record's ack; the ordered gate calls this in offset order."""
         message.acked = True
         if message.generation_id == self.app.consumer_generation_id:
-            self._fetched[message.tp].discard(message.offset)
-            self._passed[message.tp] = max(message.offset + 1, self._passed.get(message.tp, 0))
-            if message.tp not in self._waiting_since_s:
-                self._waiting_since_s[message.tp] = monotonic()
+            self._books[message.tp].take_ack(message.offset)
         return True
 
     @property
@@ -83,15 +104,13 @@ class SafeConsumer(driver.Consumer):
 
     def committable(self) -> dict[TP, int]:
         """Give the offsets that may be committed now, as far as they are news."""
-        capped = {
-            tp: min(passed, min(self._fetched[tp], default=passed))
-            for tp, passed in self._passed.items()
-        }
-        return {tp: mark for tp, mark in capped.items() if mark > self._committed.get(tp, 0)}
+        marks = {tp: book.committable() for tp, book in self._books.items()}
+        return {tp: mark for tp, mark in marks.items() if mark > self._books[tp].committed}
 
     def uncommitted_age_s(self) -> float | None:
         """Seconds that something finished has waited to be committed; None with nothing."""
-        since_s = min(self._waiting_since_s.values(), default=None)
+        times_s = (book.waiting_since_s for book in self._books.values())
+        since_s = min((each_s for each_s in times_s if each_s is not None), default=None)
         return None if since_s is None else monotonic() - since_s
 
     def has_fetched_all(self, tp: TP) -> bool:
@@ -101,21 +120,19 @@ class SafeConsumer(driver.Consumer):
     def spans(self) -> dict[TP, tuple[int | None, int]]:
         """Give, per assigned partition, the committed offset (None: never) and the end."""
         return {
-            tp: (self._committed.get(tp) or self._committed_offset[tp], self.highwater(tp) or 0)
+            tp: (self._books[tp].committed or self._committed_offset[tp], self.highwater(tp) or 0)
             for tp in self.assignment()
         }
 
     @override
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what is finished; what is refused is tried again at the next interval."""
-        marks = self.committable()
+        marks, books = self.committable(), self._books
         if not marks or not await self._commit(marks):
             return False
-        self._committed.update(marks)
+        # Those of the generation that it was asked in: another's may be open by now.
         for tp, mark in marks.items():
-            # A generation may have begun meanwhile, with an empty book.
-            if self._waiting_since_s.pop(tp, None) is not None and mark < self._passed[tp]:
-                self._waiting_since_s[tp] = monotonic()
+            books[tp].take_commit(mark)
         return True
 
     @override
@@ -139,15 +156,12 @@ class SafeConsumer(driver.Consumer):
 
     @override
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Begin a generation with an empty book.
+        """Begin a generation with empty books.
 
         Not sooner: the drain before it still commits. Not later: a mark left over from an older
         generation would take the group back behind what others have finished since.
         """
-        self._fetched.clear()
-        self._passed.clear()
-        self._committed.clear()
-        self._waiting_since_s.clear()
+        self._books = defaultdict(_Book)
         await super().on_partitions_assigned(assigned, generation_id)
 
     @override
@@ -163,14 +177,14 @@ class SafeConsumer(driver.Consumer):
             await cast("SafeConsumerThread", self._thread).unread(firsts)
             return None, active
         for tp, batch in (records or {}).items():
-            self._require_onward(tp, batch)
-            passed = self._passed.get(tp, 0)
-            self._fetched[tp].update(each.offset for each in batch if each.offset >= passed)
+            book = self._books[tp]
+            self._require_onward(tp, batch, book.committed)
+            book.fetched.update(each.offset for each in batch if each.offset >= book.passed)
         return records, active
 
-    def _require_onward(self, tp: TP, batch: Sequence[Any]) -> None:
+    @staticmethod
+    def _require_onward(tp: TP, batch: Sequence[Any], committed: int) -> None:
         """Raise where a partition begins anew: its new records would be taken for old ones."""
-        committed = self._committed.get(tp, 0)
         if batch and batch[0].offset < committed:
             raise LogWentBackError(
                 f"{tp.topic}, partition {tp.partition}, gives offset {batch[0].offset} after "

@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from typing_extensions import override
 
 from llm_worker.adapters.kafka.header_names import read_any_header_name
+from llm_worker.adapters.kafka.no_new_topics import create_no_topics
 from llm_worker.application.ending_well import let_end_well
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _RETRY_START_S = 1.0
 _ELSEWHERE = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
 _log = structlog.get_logger(__name__)
 read_any_header_name()
+create_no_topics()
 
 
 class SafeConsumerThread(driver.AIOKafkaConsumerThread):
@@ -131,15 +133,27 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         position, end = self._reach(tp)
         return position is not None and position >= end
 
+    @override
+    def highwater(self, tp: TP) -> int | None:  # type: ignore[override] # None is what it gives
+        """Give the end of a partition, None where it is unknown.
+
+        aiokafka's own asserts that it is still assigned.
+        """
+        state = self._state_of(tp)
+        return state.highwater if state else None
+
     def _reach(self, tp: TP) -> tuple[int | None, int]:
         """Give how far a partition is fetched, None where that is unknown, and its end."""
-        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - no public face
-        # Perhaps another thread's: at a rebalance any of it may be gone by now.
-        assignment = subscription and subscription.assignment
-        state = assignment and assignment.state_value(TopicPartition(tp.topic, tp.partition))
+        state = self._state_of(tp)
         if not state or not state.has_valid_position:
             return None, 0
         return state.position, state.highwater or 0
+
+    def _state_of(self, tp: TP) -> Any:  # noqa: ANN401 - aiokafka has no types
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001 - no public face
+        # Perhaps another thread's: at a rebalance any of it may be gone by now.
+        assignment = subscription and subscription.assignment
+        return assignment and assignment.state_value(TopicPartition(tp.topic, tp.partition))
 
     @property
     def member_id(self) -> str:

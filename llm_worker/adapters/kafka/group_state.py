@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from faust.types import TP
 
     from llm_worker.adapters.kafka.app import DeliveryApp
+    from llm_worker.adapters.kafka.broker_health import BrokerHealth
     from llm_worker.adapters.kafka.consumer import SafeConsumer
-    from llm_worker.adapters.kafka.publisher import KafkaPublisher
     from llm_worker.application.ports import Clock
 
 EXIT_STUCK = 70
@@ -35,11 +35,14 @@ class GroupState(ABC):
     """Reads the moving parts; changes none but its own memory."""
 
     app: DeliveryApp
-    publisher: KafkaPublisher
+    broker: BrokerHealth
     clock: Clock
+    session_timeout_s: float
     loop_lag_s: float = 0.0
     _stopping_since_s: float | None = None
     _flowed_s: float | None = None
+    _unheard_s: float = float("-inf")
+    """When the coordinator and the broker were last found to say nothing."""
 
     @property
     def member_id(self) -> str:
@@ -52,7 +55,7 @@ class GroupState(ABC):
             assigned_partitions=len(self.app.assigned()),
             rebalancing=self.app.rebalancing,
             draining=self.app.should_stop,
-            publisher_available=self.publisher.is_available,
+            publisher_available=self.broker.is_available,
             last_broker_contact_age_s=self._contact_age_s(),
             oldest_delivery_overdue_s=max(0.0, self._overdue_s() or 0.0),
         )
@@ -117,16 +120,22 @@ class GroupState(ABC):
 
     def _overdue_by_fault_s(self) -> float | None:
         """The same without the time in which the broker took nothing: then all work waits."""
-        if not self.publisher.is_available:
+        if not self.broker.is_available:
             return None
-        return self._overdue_s(earliest_s=self.publisher.available_since_s)
+        return self._overdue_s(earliest_s=self.broker.available_since_s)
 
     def _uncommitted_by_fault_s(self) -> float | None:
-        """Seconds that something finished waits to be committed, without such a time."""
+        """Seconds that something finished waits to be committed, without such a time.
+
+        And without a time in which nobody answered, which the records need not show.
+        """
+        now_s, contact_age_s = self.clock.monotonic(), self._contact_age_s()
+        if contact_age_s is None or contact_age_s >= self.session_timeout_s:
+            self._unheard_s = now_s
         age_s = self._consumer.uncommitted_age_s()
-        if age_s is None or not self.publisher.is_available:
+        if age_s is None or not self.broker.is_available:
             return None
-        return min(age_s, self.clock.monotonic() - self.publisher.available_since_s)
+        return min(age_s, now_s - max(self.broker.available_since_s, self._unheard_s))
 
     def _spans(self) -> dict[TP, tuple[int | None, int]]:
         return self._consumer.spans() if self.app.assigned() else {}
@@ -136,5 +145,5 @@ class GroupState(ABC):
         return cast("SafeConsumer", self.app.consumer)
 
     def _contact_age_s(self) -> float | None:
-        heard_s = max(self._consumer.last_heartbeat_s, self.publisher.last_success_s or 0.0)
+        heard_s = max(self._consumer.last_heartbeat_s, self.broker.last_success_s or 0.0)
         return self.clock.monotonic() - heard_s if heard_s > 0 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,16 +23,15 @@ from tenacity import (
 )
 
 from llm_worker.application.ports import Refusal
-from llm_worker.domain.breaker import BreakerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from aiokafka import AIOKafkaProducer
 
+    from llm_worker.adapters.kafka.broker_health import BrokerHealth
     from llm_worker.adapters.kafka.producers import ProducerLine
-    from llm_worker.application.ports import Clock, Sending
-    from llm_worker.domain.breaker import CircuitBreaker
+    from llm_worker.application.ports import Sending
     from llm_worker.domain.delivery import Record
 
 _RECORD_OVERHEAD_BYTES = 512
@@ -67,7 +65,7 @@ class KafkaSending:
 class KafkaPublisher:
     """Publishes through two lines of producers: our own topics, and those that callers named.
 
-    A failure at one of our own topics counts for the breaker; one at a caller's never does.
+    What becomes of a record to one of our own topics counts for `health`; a caller's never does.
     """
 
     def __init__(
@@ -75,33 +73,20 @@ class KafkaPublisher:
         *,
         own: ProducerLine,
         foreign: ProducerLine,
-        breaker: CircuitBreaker,
-        clock: Clock,
+        health: BrokerHealth,
         limits: Mapping[str, int],
         on_retry: Callable[[], None],
     ) -> None:
         self._own = own
         self._foreign = foreign
-        self._breaker = breaker
-        self._clock = clock
+        self.health = health
         self._limits = limits
-        self._closed = asyncio.Event()
-        self._closed.set()
-        self._moved = asyncio.Event()
         self._on_retry = on_retry
-        self._is_away = False
-        own.tell = self._note_start
-        self.last_success_s: float | None = None
-        self.available_since_s = clock.monotonic()
-
-    @property
-    def is_available(self) -> bool:
-        """Say whether the broker takes our records, as far as we know."""
-        return self._breaker.state is BreakerState.CLOSED
+        own.tell = health.note_start
 
     async def ready(self) -> None:
         """Wait while the breaker is open: what cannot be published must not be bought."""
-        await self._closed.wait()
+        await self.health.ready()
 
     async def send(self, record: Record) -> KafkaSending:
         """Hand the record over; it is on its way, not yet held."""
@@ -186,14 +171,15 @@ class KafkaPublisher:
 
     async def _send_again(self, record: Record) -> None:
         self._on_retry()
-        if record.is_own:
-            await self._until_allowed()
         try:
-            await self._send_once(record)
-        except asyncio.CancelledError:
             if record.is_own:
-                self._breaker.abandon()  # or, as its probe, this would keep it half open
-                self._wake()
+                await self.health.until_allowed()
+            await self._send_once(record)
+        except KafkaError:
+            raise  # noted already
+        except BaseException:
+            if record.is_own:
+                self.health.abandon()
             raise
         self._note_success(record)
 
@@ -216,39 +202,9 @@ class KafkaPublisher:
         self._note_success(record)
         return None
 
-    async def _until_allowed(self) -> None:
-        while not self._breaker.allows(self._clock.monotonic()):
-            is_probing = self._breaker.state is BreakerState.HALF_OPEN
-            due_s = self._breaker.probe_due_in_s(self._clock.monotonic())
-            # Thousands may wait here: the end of a probe wakes them, not a look at it each.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if is_probing else due_s):
-                    await self._moved.wait()
-
-    def _note_start(self, is_up: bool) -> None:  # noqa: FBT001 - as the line calls it
-        """Note whether a producer for our own topics came up: none, and no record even fails."""
-        if not is_up:
-            self._is_away = True
-            self._note_trouble()
-        elif self._is_away:
-            self._is_away = False
-            self._note_health()
-
     def _note_success(self, record: Record) -> None:
         if record.is_own:
-            self.last_success_s = self._clock.monotonic()
-            self._note_health()
-
-    def _note_health(self) -> None:
-        if self._breaker.succeed():
-            self.available_since_s = self._clock.monotonic()
-            self._wake()
-        self._closed.set()
-
-    def _note_trouble(self) -> None:
-        if self._breaker.fail(self._clock.monotonic()):
-            self._closed.clear()
-            self._wake()
+            self.health.note_success()
 
     def _note_failure(
         self, record: Record, producer: AIOKafkaProducer | None, error: KafkaError
@@ -256,13 +212,10 @@ class KafkaPublisher:
         # One line a producer, not one a record: an outage fails thousands at once.
         if producer is None or self._line(record).retire(producer):
             _log.warning("publish_failed", topic=record.topic, error=type(error).__name__)
-        if not record.is_own or isinstance(error, MessageSizeTooLargeError):
-            return
-        self._note_trouble()
-
-    def _wake(self) -> None:
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+        if record.is_own and isinstance(error, MessageSizeTooLargeError):
+            self.health.note_answer()
+        elif record.is_own:
+            self.health.note_failure()
 
 
 def _patience_s(record: Record) -> float:

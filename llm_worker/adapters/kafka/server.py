@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,28 +33,37 @@ class PortTakenError(Exception):
     """We cannot listen where we should; the text says what to do."""
 
 
-def bind(host: str, port: int, *, setting: str) -> socket.socket:
+def bind(host: str, port: int, *, host_setting: str, port_setting: str) -> socket.socket:
     """Claim a port, any free one for 0; nobody is answered before the server starts.
 
     Raises:
-        PortTakenError: It cannot be had; `setting` says otherwise.
+        PortTakenError: It cannot be had; names the setting that is to be another.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise PortTakenError(f"{host} is no address to listen at ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # the latter of a name that DNS cannot have
+        why = getattr(error, "strerror", None) or "no name of a host"
+        raise PortTakenError(
+            f"{host} is no address to listen at ({why}): set {host_setting} to one of this "
+            "machine, or to 0.0.0.0 for all"
+        ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen()  # until then another process may bind it, too
     except OSError as error:
         listener.close()
+        is_elsewhere = error.errno == errno.EADDRNOTAVAIL
+        remedy = (
+            f"set {host_setting} to an address of this machine, or to 0.0.0.0 for all"
+            if is_elsewhere
+            else f"set {port_setting} to another port, or to 0 for any free one"
+        )
         raise PortTakenError(
-            f"cannot listen at {host}, port {port} ({error.strerror}): set {setting} to another "
-            "port, or to 0 for any free one"
+            f"cannot listen at {host}, port {port} ({error.strerror}): {remedy}"
         ) from error
     listener.setblocking(False)  # noqa: FBT003 - the library's
     return listener

@@ -29,7 +29,6 @@ class WorkerState(GroupState):
     in_flight: InFlight
     slots: RunningSlots
     request_deadline_s: float
-    session_timeout_s: float
     is_overloaded: Callable[[Lane], bool]
     _idle_s: float = float("-inf")
 
@@ -45,22 +44,20 @@ class WorkerState(GroupState):
 
     def progress(self) -> Progress:
         """Give what the watchdog looks at."""
-        contact_age_s, pullable = self._contact_age_s(), self._pullable()
-        now_s = self.clock.monotonic()
+        pullable, now_s = self._pullable(), self.clock.monotonic()
         if not pullable:
             # Nobody has waited while there was nothing to pull: records that come now are news.
             self._idle_s = now_s
         return Progress(
             oldest_overdue_s=self._overdue_by_fault_s(),
             uncommitted_age_s=self._uncommitted_by_fault_s(),
-            broker_answers=contact_age_s is not None and contact_age_s < self.session_timeout_s,
             pullable=pullable,
             since_pull_s=now_s - max(self.in_flight.last_pull_s, self._idle_s),
         )
 
     def _pullable(self) -> int:
         """Count the records that wait on the broker for a lane that has room for them."""
-        if not self.publisher.is_available:
+        if not self.broker.is_available:
             return 0
         lanes = [
             lane

@@ -57,7 +57,7 @@ class TopicState:
 def compare_topic(name: TopicName, topic: str, wanted: Topic, found: FoundTopic) -> TopicState:
     """Compare a topic, named `topic` on the broker, with what the cluster tells of it.
 
-    More partitions than wanted are no difference: every topic may have more.
+    More partitions than wanted are no difference, save on a compacted topic.
     """
     return TopicState(
         name=name,
@@ -85,7 +85,14 @@ def _differences(topic: str, wanted: Topic, found: FoundTopic) -> Iterator[str]:
 
 
 def _partition_differences(topic: str, wanted: Topic, found: FoundTopic) -> Iterator[str]:
-    if found.partitions is not None and found.partitions < wanted.partitions:
+    if found.partitions is None or found.partitions == wanted.partitions:
+        return
+    if wanted.cleanup == "compact":
+        yield (
+            f"{found.partitions} partitions instead of {wanted.partitions}: say so in topics.yaml, "
+            "and never add any, since the newest of a key would then lie beside an older one"
+        )
+    elif found.partitions < wanted.partitions:
         yield (
             f"{found.partitions} partitions instead of {wanted.partitions}: "
             f"run `kafka-topics.sh --alter --topic {topic} --partitions {wanted.partitions}`"
@@ -104,6 +111,6 @@ def _config_differences(topic: str, wanted: Topic, found: Mapping[str, str]) -> 
 def _unchecked(topic: str, found: FoundTopic) -> Iterator[str]:
     if found.presence is Presence.PRESENT and found.config is None:
         yield (
-            "retention, cleanup and max.message.bytes: "
+            "retention, cleanup, segments and max.message.bytes: "
             f"grant DescribeConfigs on {topic} to this principal"
         )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 10.0
 _REQUEST_TIMEOUT_MS: Final = 5_000
 _POLL_S: Final = 0.05
+_COPIES_TO_LOSE_ONE: Final = 3
 _TOPIC_RESOURCE: Final = 2  # the protocol's code
 
 
@@ -77,9 +78,17 @@ async def compare_topics(options: Mapping[str, Any], catalog: TopicCatalog) -> l
 async def _create(
     client: AIOKafkaClient, missing: Mapping[str, Topic], replication_factor: int
 ) -> list[str]:
+    # With the broker's default, 1, what is confirmed may lie on one disk.
+    safe = {"min.insync.replicas": "2"} if replication_factor >= _COPIES_TO_LOSE_ONE else {}
     request = CreateTopicsRequest(
         create_topic_requests=[
-            (topic, wanted.partitions, replication_factor, [], list(wanted.config().items()))
+            (
+                topic,
+                wanted.partitions,
+                replication_factor,
+                [],
+                list((wanted.config() | safe).items()),
+            )
             for topic, wanted in missing.items()
         ],
         timeout=_REQUEST_TIMEOUT_MS,

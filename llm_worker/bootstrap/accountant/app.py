@@ -12,6 +12,7 @@ from faust.types import TP
 
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.kafka.app import DeliveryApp
+from llm_worker.adapters.kafka.broker_health import BrokerHealth
 from llm_worker.adapters.kafka.intake import BATCH, Intake, IntakeState, consume_sources
 from llm_worker.adapters.kafka.options import TOGETHER, consumer_options, producer_line
 from llm_worker.adapters.kafka.ownership import GroupOwnership
@@ -77,8 +78,7 @@ def _parts(settings: Settings) -> _Parts:
     publisher = KafkaPublisher(
         own=producer_line(options),
         foreign=producer_line(options),
-        breaker=breaker,
-        clock=clock,
+        health=BrokerHealth(breaker, clock),
         limits=topics.limits_on_broker(),
         on_retry=telemetry.publish_retried,
     )
@@ -114,7 +114,13 @@ def build_accountant(settings: Settings) -> DeliveryApp:
     accounting = _accounting(settings, parts, app)
     feed.on_account = accounting.told
     intake = Intake(app, accounting, clock=parts.clock)
-    state = IntakeState(app=app, publisher=parts.publisher, clock=parts.clock, intake=intake)
+    state = IntakeState(
+        app=app,
+        broker=parts.publisher.health,
+        clock=parts.clock,
+        session_timeout_s=settings.kafka.session_timeout_s,
+        intake=intake,
+    )
     probe = AccountantProbe(
         state=state,
         accounting=accounting,
@@ -155,7 +161,7 @@ def _site(settings: Settings, parts: Callable[[], tuple[AccountantProbe, SpendFe
 
     port = settings.web.accountant_port
     setting = "LLM_WORKER_WEB__ACCOUNTANT_PORT (--web-port)"
-    listener = listen(settings, port, setting=setting)
+    listener = listen(settings, port, port_setting=setting)
     return Site(listener=listener, furnish=furnished, refuse=refused)
 
 

@@ -28,11 +28,11 @@ def cache_faults(settings: Settings) -> Iterator[str]:
 def _retention_faults(settings: Settings) -> Iterator[str]:
     outcome_ttl_s, topics = settings.cache.outcome_ttl_s, catalog(settings)
     for name in REQUEST_TOPICS.values():
-        retention_ms = topics[name].retention_ms
-        if not 0 <= retention_ms <= outcome_ttl_s * 1000:
-            kept = f"{retention_ms / 1000:.0f} s" if retention_ms >= 0 else "for ever"
+        longest_ms = topics[name].longest_ms()
+        if longest_ms is None or longest_ms > outcome_ttl_s * 1000:
+            kept = "for ever" if longest_ms is None else f"up to {longest_ms / 1000:.0f} s"
             yield (
-                f"LLM_WORKER_CACHE__OUTCOME_TTL_S is {outcome_ttl_s} s, but topics.yaml keeps "
-                f"{name} {kept}, and a request may come again so long: raise the first or lower "
-                "retention_ms"
+                f"LLM_WORKER_CACHE__OUTCOME_TTL_S is {outcome_ttl_s} s, but by topics.yaml {name} "
+                f"keeps a request {kept}, and it may come again so long: raise the first, or lower "
+                "retention_ms or segment_ms"
             )

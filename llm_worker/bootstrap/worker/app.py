@@ -164,7 +164,7 @@ def _app(
         closing=closing,
         site=Site(
             listener=listen(
-                settings, settings.web.port, setting="LLM_WORKER_WEB__PORT (--web-port)"
+                settings, settings.web.port, port_setting="LLM_WORKER_WEB__PORT (--web-port)"
             ),
             furnish=furnish,
             refuse=refused,
@@ -200,7 +200,7 @@ def _state(
         in_flight=in_flight,
         slots=parts.slots,
         is_overloaded=backpressure.is_overloaded,
-        publisher=parts.publisher,
+        broker=parts.publisher.health,
         clock=parts.clock,
         request_deadline_s=settings.request_deadline_s,
         session_timeout_s=settings.kafka.session_timeout_s,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_worker.adapters.clock import SystemClock
+from llm_worker.adapters.kafka.broker_health import BrokerHealth
 from llm_worker.adapters.kafka.options import producer_line
 from llm_worker.adapters.kafka.publisher import KafkaPublisher
 from llm_worker.adapters.telemetry.events import WorkerTelemetry
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerParts:
-    """What is made once; `producers` and `breaker` are the publisher's own."""
+    """What is made once; `producers` and `breaker` are the publisher's and its health's own."""
 
     clock: SystemClock
     topics: TopicCatalog
@@ -81,8 +82,7 @@ def build_parts(settings: Settings) -> WorkerParts:
         publisher=KafkaPublisher(
             own=producers,
             foreign=producer_line(kafka_options(settings)),
-            breaker=breaker,
-            clock=clock,
+            health=BrokerHealth(breaker, clock),
             limits=topics.limits_on_broker(),
             on_retry=metrics.publish_retried,
         ),

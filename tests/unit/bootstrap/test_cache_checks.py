@@ -26,8 +26,8 @@ def test_defaults_have_no_fault() -> None:
 
 
 def test_outcomes_that_are_forgotten_before_kafka_forgets_are_a_fault_with_both_numbers() -> None:
-    normal, bulk = _faults(LLM_WORKER_CACHE__OUTCOME_TTL_S="259199")
-    for part in ("LLM_WORKER_CACHE__OUTCOME_TTL_S is 259199 s", "259200 s", "raise the first"):
+    normal, bulk = _faults(LLM_WORKER_CACHE__OUTCOME_TTL_S="281399")
+    for part in ("LLM_WORKER_CACHE__OUTCOME_TTL_S is 281399 s", "281400 s", "raise the first"):
         assert part in normal
     assert "comparison_requested_bulk" in bulk
 

@@ -171,7 +171,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Bench:
             topics=parts.topics,
             in_flight=in_flight,
             slots=parts.slots,
-            publisher=parts.publisher,
+            broker=parts.publisher.health,
             clock=clock,
             request_deadline_s=300,
             session_timeout_s=45,

@@ -9,7 +9,6 @@ from llm_worker.domain.watchdog import Progress, stuck_reason
 _WELL = Progress(
     oldest_overdue_s=None,
     uncommitted_age_s=None,
-    broker_answers=True,
     pullable=0,
     since_pull_s=0,
 )
@@ -22,7 +21,6 @@ _WELL = Progress(
         replace(_WELL, oldest_overdue_s=-250),
         replace(_WELL, oldest_overdue_s=60),
         replace(_WELL, uncommitted_age_s=60),
-        replace(_WELL, uncommitted_age_s=3_600, broker_answers=False),
         replace(_WELL, pullable=9, since_pull_s=300),
         replace(_WELL, pullable=0, since_pull_s=86_400),
     ],
@@ -31,7 +29,6 @@ _WELL = Progress(
         "deadline not reached",
         "overdue for less than a minute",
         "uncommitted for less than a minute",
-        "the broker is away",
         "not pulled for less than five minutes",
         "nothing that may be pulled for a day, as when all providers are dead",
     ],

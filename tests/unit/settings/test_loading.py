@@ -264,7 +264,7 @@ def test_cache_has_defaults_and_other_names() -> None:
     ).cache
     assert (cache.local_size_mb, cache.local_ttl_s, cache.local_max_entries) == (7, 8, 9)
     assert cache.sentinels == ("one:26379", "two:26379")
-    assert (cache.ttl_s, cache.outcome_ttl_s, cache.budget_ms) == (86_400, 259_200, 50)
+    assert (cache.ttl_s, cache.outcome_ttl_s, cache.budget_ms) == (86_400, 288_000, 50)
 
 
 @pytest.mark.parametrize("prefix", ["a b", "{a}", "a\t", "ä:"])

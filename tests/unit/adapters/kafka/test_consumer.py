@@ -59,7 +59,7 @@ def consumer(app: DeliveryApp) -> SafeConsumer:
 def _pull(consumer: SafeConsumer, *offsets: int, **message: Any) -> list[Message]:  # noqa: ANN401 - passed on
     messages = [message_of(offset, **message) for offset in offsets]
     for each in messages:
-        consumer._fetched[each.tp].add(each.offset)
+        consumer._books[each.tp].fetched.add(each.offset)
     return messages
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class _Consumer:
     age_s: float | None = None
+    last_heartbeat_s: float = 0.0
 
     def uncommitted_age_s(self) -> float | None:
         return self.age_s
@@ -71,16 +72,17 @@ class _Booking:
 
 
 @dataclass(slots=True)
-class _Publisher:
+class _Broker:
     is_available: bool = True
     available_since_s: float = 0.0
+    last_success_s: float | None = None
 
 
 @dataclass(slots=True)
 class _Bench:
     app: _App = field(default_factory=_App)
     booking: _Booking = field(default_factory=_Booking)
-    publisher: _Publisher = field(default_factory=_Publisher)
+    broker: _Broker = field(default_factory=_Broker)
     clock: ManualClock = field(default_factory=ManualClock)
     intake: Intake = field(init=False)
 
@@ -90,8 +92,9 @@ class _Bench:
     def state(self) -> IntakeState:
         return IntakeState(
             app=cast("Any", self.app),
-            publisher=cast("Any", self.publisher),
+            broker=cast("Any", self.broker),
             clock=self.clock,
+            session_timeout_s=45,
             intake=self.intake,
         )
 
@@ -239,10 +242,10 @@ async def test_records_that_wait_for_the_broker_are_not_stuck_nor_at_once_when_i
 ) -> None:
     state = bench.state()
     bench.pull(1)
-    bench.publisher.is_available = False
+    bench.broker.is_available = False
     bench.clock.advance(3_600)
     assert state.stuck_because() is None
-    bench.publisher.is_available, bench.publisher.available_since_s = True, bench.clock.monotonic()
+    bench.broker.is_available, bench.broker.available_since_s = True, bench.clock.monotonic()
     bench.clock.advance(600)
     assert state.stuck_because() is None
     bench.clock.advance(1)
@@ -265,11 +268,27 @@ async def test_batches_that_are_never_committed_are_noticed(bench: _Bench) -> No
     """A record before them was lost on its way to us."""
     state, bench.app.consumer.age_s = bench.state(), 61
     bench.clock.advance(60)
+    bench.app.consumer.last_heartbeat_s = bench.clock.monotonic()
     assert state.stuck_because() is None
     bench.clock.advance(1)
     assert state.stuck_because() == "finished deliveries stay uncommitted for 61 s"
-    bench.publisher.is_available = False
+    bench.broker.is_available = False
     assert state.stuck_because() is None
+
+
+async def test_batch_that_nobody_commits_while_no_broker_answers_is_no_reason_to_end(
+    bench: _Bench,
+) -> None:
+    """Between batches nothing is sent, so that no breaker has seen that it is away."""
+    state, bench.app.consumer.age_s = bench.state(), 3_600
+    bench.clock.advance(3_600)
+    assert state.stuck_because() is None
+    bench.app.consumer.last_heartbeat_s = bench.clock.monotonic()
+    bench.clock.advance(30)
+    assert state.stuck_because() is None  # its coordinator may load for a while
+    bench.app.consumer.last_heartbeat_s = bench.clock.monotonic()
+    bench.clock.advance(31)
+    assert state.stuck_because() == "finished deliveries stay uncommitted for 61 s"
 
 
 async def test_record_that_comes_after_idle_hours_has_not_waited_for_them(bench: _Bench) -> None:

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from llm_worker.adapters.kafka.broker_health import BrokerHealth
 from llm_worker.adapters.kafka.publisher import KafkaPublisher
 from llm_worker.application.ports import Refusal
 from llm_worker.domain.breaker import BreakerState, CircuitBreaker
@@ -43,8 +44,7 @@ class _Bench:
         return KafkaPublisher(
             own=self.own.line(),
             foreign=self.foreign.line(),
-            breaker=self.breaker,
-            clock=LoopClock(),
+            health=BrokerHealth(self.breaker, LoopClock()),
             limits={"ours": 10_000},
             on_retry=lambda: self.retries.append(None),
         )
@@ -94,7 +94,7 @@ async def test_failed_publish_is_tried_until_the_broker_holds_it(bench: _Bench) 
     assert await _publish(publisher, _record()) == [None]
     assert bench.own.values() == [b"v"]
     assert len(bench.retries) == 3
-    assert publisher.is_available
+    assert publisher.health.is_available
 
 
 async def test_poisoned_producer_is_replaced_and_what_it_failed_is_sent_again(
@@ -147,7 +147,7 @@ async def test_failures_open_the_breaker_and_a_success_closes_it(bench: _Bench) 
     assert states[:3] == [BreakerState.CLOSED] * 3
     assert states[3:] == [BreakerState.HALF_OPEN] * 2  # each a probe, after a recovery timeout
     assert bench.breaker.state is BreakerState.CLOSED
-    assert publisher.is_available
+    assert publisher.health.is_available
 
 
 async def test_nothing_new_is_sent_while_the_breaker_is_open(bench: _Bench) -> None:
@@ -156,7 +156,7 @@ async def test_nothing_new_is_sent_while_the_breaker_is_open(bench: _Bench) -> N
     bench.own.judge = lambda *_: KafkaConnectionError()
     publisher = bench.publisher()
     held = asyncio.ensure_future(_publish(publisher, _record(b"held")))
-    while publisher.is_available:  # noqa: ASYNC110 - the breaker has no event to wait for
+    while publisher.health.is_available:  # noqa: ASYNC110 - the breaker has no event to wait for
         await asyncio.sleep(0.001)
     pulling = asyncio.ensure_future(publisher.ready())
     sending = asyncio.ensure_future(publisher.send(_record(b"new")))
@@ -186,7 +186,7 @@ async def test_probe_that_is_cancelled_leaves_the_breaker_to_the_next_one(bench:
 
     publishing = asyncio.ensure_future(_publish(publisher, _record()))
     async with asyncio.timeout(10):
-        while publisher.is_available:  # noqa: ASYNC110 - the breaker tells nobody
+        while publisher.health.is_available:  # noqa: ASYNC110 - the breaker tells nobody
             await asyncio.sleep(0)
         publisher._own.current = hang  # type: ignore[method-assign] # the next try is the probe
         await probing.wait()
@@ -213,7 +213,7 @@ async def test_callers_topic_that_fails_is_refused_after_a_few_tries_and_opens_n
     record = _foreign()
     assert await _publish(publisher, record) == [Refusal.NOT_DELIVERABLE]
     assert bench.breaker.state is BreakerState.CLOSED
-    assert publisher.is_available
+    assert publisher.health.is_available
     assert len(bench.retries) == 3
 
 
@@ -245,6 +245,27 @@ async def test_record_in_too_large_a_batch_is_told_from_one_that_is_too_large(
     assert refusals == [Refusal.TOO_LARGE, None]
     assert bench.own.values() == [b"innocent"]
     assert bench.breaker.state is BreakerState.CLOSED
+
+
+async def test_probe_that_is_too_large_leaves_the_breaker_to_the_next_one(bench: _Bench) -> None:
+    """It tells nothing of the broker, and all others wait for what it does."""
+    away = True
+
+    def judge(_producer: FakeProducer, _topic: str, value: bytes | None) -> Exception | None:
+        failure: Exception = KafkaConnectionError() if away else MessageSizeTooLargeError()
+        return failure if away or value == b"large" else None
+
+    bench.own.judge = judge
+    publisher = bench.publisher()
+    large = asyncio.ensure_future(_publish(publisher, _record(b"large")))
+    async with asyncio.timeout(10):
+        while publisher.health.is_available:  # noqa: ASYNC110 - the breaker tells nobody
+            await asyncio.sleep(0)
+        small = asyncio.ensure_future(_publish(publisher, _record(b"small")))
+        away = False
+        assert await large == [Refusal.TOO_LARGE]
+        assert await small == [None]
+    assert publisher.health.is_available
 
 
 async def test_record_sent_alone_is_not_waited_for_for_ever(
@@ -295,7 +316,7 @@ async def test_broker_that_is_gone_is_noticed_by_one_record_too_and_its_return_a
         await asyncio.sleep(0.001)
     bench.own.judge, bench.own.is_away = lambda *_: None, False
     assert await publishing == [None]
-    assert publisher.is_available
+    assert publisher.health.is_available
     await asyncio.wait_for(publisher.ready(), timeout=1)
 
 
@@ -306,7 +327,7 @@ async def test_producers_of_callers_topics_that_do_not_start_say_nothing_of_ours
     publishing = asyncio.ensure_future(_publish(publisher, _foreign()))
     while len(bench.foreign.made) < 5:  # noqa: ASYNC110 - the fake has no event to wait for
         await asyncio.sleep(0.001)
-    assert publisher.is_available
+    assert publisher.health.is_available
     bench.foreign.is_away = False
     await publishing
 

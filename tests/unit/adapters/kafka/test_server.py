@@ -19,16 +19,17 @@ _HEAD = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {_PLANTED}\r\n"
 
 
 def test_port_that_is_claimed_is_not_given_twice() -> None:
-    with bind("127.0.0.1", 0, setting="PORT") as first:
+    with bind("127.0.0.1", 0, host_setting="HOST", port_setting="PORT") as first:
         port = first.getsockname()[1]
         with pytest.raises(PortTakenError, match=rf"127.0.0.1, port {port} .* set PORT to another"):
-            bind("127.0.0.1", port, setting="PORT")
-    bind("127.0.0.1", port, setting="PORT").close()
+            bind("127.0.0.1", port, host_setting="HOST", port_setting="PORT")
+    bind("127.0.0.1", port, host_setting="HOST", port_setting="PORT").close()
 
 
-def test_host_that_is_no_address_is_told() -> None:
-    with pytest.raises(PortTakenError, match=r"no\.such\.host\.invalid is no address"):
-        bind("no.such.host.invalid", 0, setting="PORT")
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "x" * 64, "192.0.2.1"])
+def test_host_that_is_no_address_of_ours_is_told_with_its_setting(host: str) -> None:
+    with pytest.raises(PortTakenError, match=rf"{host}.*set HOST to"):
+        bind(host, 0, host_setting="HOST", port_setting="PORT")
 
 
 @asynccontextmanager

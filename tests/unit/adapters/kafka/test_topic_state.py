@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
+
+import pytest
 
 from llm_worker.adapters.kafka.topic_metadata import Right, rights_in
 from llm_worker.adapters.kafka.topic_state import (
@@ -9,6 +12,7 @@ from llm_worker.adapters.kafka.topic_state import (
     TopicState,
     compare_topic,
 )
+from llm_worker.adapters.kafka.topics import _create
 from llm_worker.contracts.topics import load_topics
 from llm_worker.contracts.vocabulary import TopicName
 
@@ -65,6 +69,15 @@ def test_more_partitions_are_no_difference() -> None:
     assert _compared(partitions=24).differences == ()
 
 
+@pytest.mark.parametrize("found", [1, 3])
+def test_compacted_topic_has_as_many_partitions_as_it_was_made_with(found: int) -> None:
+    """The newest of a key would lie in another partition than the one before."""
+    wanted = _WANTED.model_copy(update={"cleanup": "compact", "partitions": 2})
+    there = FoundTopic(presence=Presence.PRESENT, partitions=found, config=wanted.config())
+    [difference] = compare_topic(_NAME, "t.state", wanted, there).differences
+    assert difference.startswith(f"{found} partitions instead of 2: say so in topics.yaml")
+
+
 def test_each_differing_setting_is_named_with_its_command() -> None:
     config = _WANTED.config() | {"retention.ms": "1", "max.message.bytes": "1000"}
     retention, size = _compared(config=config).differences
@@ -77,7 +90,7 @@ def test_setting_that_the_broker_hides_is_unchecked_and_no_difference() -> None:
     state = _compared(config=None)
     assert state.differences == ()
     [unchecked] = state.unchecked
-    assert unchecked.startswith("retention, cleanup and max.message.bytes: ")
+    assert unchecked.startswith("retention, cleanup, segments and max.message.bytes: ")
     assert "grant DescribeConfigs on t.requests" in unchecked
 
 
@@ -94,3 +107,30 @@ def test_rights_are_read_from_the_bit_field() -> None:
     assert rights_in(1 << 3 | 1 << 8) == frozenset({Right.READ, Right.DESCRIBE})
     assert rights_in(0) == frozenset()
     assert rights_in(-(2**31)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "longest_ms"),
+    [
+        ({"retention_ms": 1_000, "segment_ms": 500}, 601_500),
+        ({"retention_ms": 1_000, "segment_ms": None}, 605_401_000),
+        ({"retention_ms": -1}, None),
+    ],
+)
+def test_record_lives_longer_than_its_retention(
+    changes: dict[str, int | None], longest_ms: int | None
+) -> None:
+    """Kafka deletes whole segments, and not at once."""
+    assert _WANTED.model_copy(update=changes).longest_ms() == longest_ms
+
+
+@pytest.mark.parametrize(("copies", "least"), [(-1, None), (2, None), (3, "2"), (5, "2")])
+async def test_topic_with_three_copies_is_made_so_that_two_hold_what_is_confirmed(
+    copies: int, least: str | None
+) -> None:
+    client = AsyncMock()
+    client.send.return_value.topic_errors = [("t", 0, None)]
+    assert await _create(client, {"t": _WANTED}, copies) == ["t"]
+    [[_, request]] = [call.args for call in client.send.await_args_list]
+    [[*_, config]] = request.create_topic_requests
+    assert dict(config).get("min.insync.replicas") == least
