@@ -17,7 +17,7 @@ from llm_worker.client.judge import DEFAULT_TIMEOUT_S, GRACE_S, Judge, due_withi
 from llm_worker.client.judgement import Judgement
 from llm_worker.client.outstanding import Outstanding
 from llm_worker.client.publishing import writer
-from llm_worker.client.reading import connection_to, next_records, reader, require_topics
+from llm_worker.client.reading import connection_to, reader, records_of, require_topics
 from llm_worker.client.sending import Sender
 from llm_worker.client.submission import Submission, render
 from llm_worker.contracts.topics import load_topics
@@ -259,8 +259,8 @@ class ComparisonClient(Judge):
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         try:
-            while True:
-                for record in await next_records(consumer, self._kafka):
+            async with aclosing(records_of(consumer, self._kafka)) as records:
+                async for record in records:
                     self._outstanding.receive(record.key, record.value)
         except ClientError as error:
             self._outstanding.fail(error)

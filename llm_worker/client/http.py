@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
@@ -12,12 +11,7 @@ from uuid import uuid4
 import httpx
 import orjson
 from pydantic import ValidationError
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, retry_if_exception_type
 from typing_extensions import override
 
 from llm_worker.client.errors import (
@@ -35,6 +29,7 @@ from llm_worker.client.failures import (
 from llm_worker.client.judge import DEFAULT_TIMEOUT_S, GRACE_S, Judge, due_within, utc_now
 from llm_worker.client.judgement import Judgement
 from llm_worker.client.submission import written
+from llm_worker.client.trying import Asking, TryAgainError, pause_s
 from llm_worker.contracts.http import LONGEST_IDEMPOTENCY_KEY, ComparisonAnswer, ErrorAnswer
 
 if TYPE_CHECKING:
@@ -46,7 +41,6 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/api/v1/comparison"
 _CONNECT_TIMEOUT_S: Final = 10.0
-_BACKOFF: Final = wait_random_exponential(multiplier=0.5, max=10)
 _TRY_AGAIN: Final = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
@@ -57,34 +51,8 @@ _TRY_AGAIN: Final = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-
-
-class _TryAgainError(Exception):
-    """The same request may have its answer later, under the same key; `error` is why not now."""
-
-    def __init__(self, error: ClientError, wait_s: float | None = None) -> None:
-        super().__init__()
-        self.error = error
-        self.wait_s = wait_s
-
-
-@dataclass(slots=True)
-class _Troubles:
-    """What kept one request from its answer so far."""
-
-    errors: list[ClientError] = field(default_factory=list)
-
-    def note(self, state: RetryCallState) -> None:
-        """Keep an attempt's failure."""
-        self.errors.append(_failure_of(state).error)
-
-    def ending(self, timeout_s: float) -> ClientError:
-        """Say what became of the request once its time is up."""
-        if self.errors and not any(isinstance(error, NoAnswerError) for error in self.errors):
-            return self.errors[-1]
-        return NoAnswerError(
-            f"no answer within {timeout_s:g} s: check that a worker runs and is ready"
-        )
+_NOT_TAKEN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Answered before the request is handed on."""
 
 
 class HttpComparisonClient(Judge):
@@ -164,37 +132,52 @@ class HttpComparisonClient(Judge):
             raise RequestValidationError(
                 f"idempotency_key: give 1 to {LONGEST_IDEMPOTENCY_KEY} printable ASCII characters"
             )
-        troubles = _Troubles()
-        asking = AsyncRetrying(
-            retry=retry_if_exception_type(_TryAgainError),
-            wait=_pause_s,
-            before_sleep=troubles.note,
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": idempotency_key or str(uuid4()),
+        }
+        asking = Asking(written(request), headers)
+        again = AsyncRetrying(
+            retry=retry_if_exception_type(TryAgainError),
+            wait=pause_s,
+            before_sleep=asking.note,
             reraise=True,
         )
         try:
             async with asyncio.timeout(timeout_s + GRACE_S):
-                return await asking(self._ask, written(request), idempotency_key or str(uuid4()))
+                return await again(self._ask, asking)
         except TimeoutError:
-            raise troubles.ending(timeout_s) from None
+            raise asking.ending(timeout_s) from None
 
-    async def _ask(self, body: bytes, key: str) -> Judgement:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+    async def _ask(self, asking: Asking) -> Judgement:
+        response = await self._post(asking)
+        if response.status_code == HTTPStatus.OK:
+            return Judgement.of(_verdict(response))
+        if response.status_code in _NOT_TAKEN:
+            asking.was_not_taken()
+        answer = _error_answer(response)
+        error = self._error(response, answer)
+        if answer is not None and answer.is_final:
+            raise error
+        if response.status_code in _TRY_AGAIN:
+            raise TryAgainError(error, _wait_s(response, answer))
+        if asking.was_before:
+            raise NoAnswerError(f"an earlier try may have been taken; the last one: {error}")
+        raise error
+
+    async def _post(self, asking: Asking) -> httpx.Response:
+        asking.begin()
         try:
-            response = await self._http.post(_PATH, content=body, headers=headers)
+            return await self._http.post(_PATH, content=asking.body, headers=asking.headers)
         except httpx.LocalProtocolError:
             raise ClientError("httpx does not send this: check api_key and the key") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            asking.was_not_taken()
             raise self._unreachable(error) from error
         except httpx.RequestError as error:
-            raise _TryAgainError(
+            raise TryAgainError(
                 NoAnswerError(f"the connection to {self._where} broke before the answer")
             ) from error
-        if response.status_code == HTTPStatus.OK:
-            return Judgement.of(_verdict(response))
-        answer = _error_answer(response)
-        if response.status_code in _TRY_AGAIN and not (answer and answer.is_final):
-            raise _TryAgainError(self._error(response, answer), _wait_s(response, answer))
-        raise self._error(response, answer)
 
     def _unreachable(self, error: BaseException) -> Exception:
         cause: BaseException | None = error
@@ -205,7 +188,7 @@ class HttpComparisonClient(Judge):
                     "it speaks TLS there, and its certificate"
                 )
             cause = cause.__cause__ or cause.__context__
-        return _TryAgainError(
+        return TryAgainError(
             UnreachableError(
                 f"no worker answers at {self._where}: check the address, and that it runs"
             )
@@ -262,14 +245,3 @@ def _wait_s(response: httpx.Response, answer: ErrorAnswer | None) -> float | Non
         return answer.retry_after
     told = response.headers.get("Retry-After", "")
     return float(told) if told.isdecimal() and told.isascii() else None
-
-
-def _failure_of(state: RetryCallState) -> _TryAgainError:
-    failure = state.outcome.exception() if state.outcome else None
-    assert isinstance(failure, _TryAgainError)  # noqa: S101 - nothing else is tried again
-    return failure
-
-
-def _pause_s(state: RetryCallState) -> float:
-    # Never the told wait alone: it may be 0, and others are told the same.
-    return (_failure_of(state).wait_s or 0) + _BACKOFF(state)

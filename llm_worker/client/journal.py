@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 from uuid import UUID, uuid5
@@ -77,11 +79,17 @@ class Journal:
 
     def __enter__(self) -> Self:
         try:
-            self._path.touch()
-            with self._path.open("r+b") as file:
-                self._read(file)
-            # Unbuffered, one write a line: a crash leaves at most one half line.
-            self._file = self._path.open("ab", buffering=0)
+            with ExitStack() as opened:
+                # Unbuffered, one write a line: a crash leaves at most one half line.
+                self._file = opened.enter_context(self._path.open("ab", buffering=0))
+                _claim(self._file)
+                with self._path.open("r+b") as file:
+                    self._read(file)
+                opened.pop_all()
+        except BlockingIOError:
+            raise JournalError(
+                f"{self._path}: another program writes it; wait for that, or name another file"
+            ) from None
         except OSError as error:
             raise JournalError(f"{self._path}: {error.strerror}; name another file") from error
         return self
@@ -111,6 +119,23 @@ class Journal:
             if not line.endswith(b"\n"):
                 file.seek(offset)
                 file.write(b"\n")
+
+
+def _claim(file: IO[bytes]) -> None:
+    """Keep a second program out: both would have the same requests answered, and write them down.
+
+    Raises BlockingIOError where there is one. Where there are no such locks nobody is kept out.
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl  # noqa: PLC0415 - not everywhere
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass  # of a file system that has none
 
 
 def _is_cut_off(line: bytes) -> bool:

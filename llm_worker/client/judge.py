@@ -66,7 +66,11 @@ def new_request(
 
     Raises:
         RequestValidationError: A value is not allowed; names the field, quotes nothing.
+        TypeError: There is no such wish.
     """
+    if unknown := wishes.keys() - Wishes.__annotations__.keys():
+        known = ", ".join(Wishes.__annotations__)
+        raise TypeError(f"there is no {', '.join(sorted(unknown))} to ask with, but {known}")
     given = {name: value for name, value in wishes.items() if value is not None}
     overrides = {field: given.pop(name) for name, field in _OVERRIDES.items() if name in given}
     document = {

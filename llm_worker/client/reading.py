@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
 _PATIENCE_MS = 1000
+_METADATA_AGE_MS = 60_000
 # Else the broker answers for each single record, and asking is most of what we do.
 _IN_BULK: Final = MappingProxyType({"fetch_min_bytes": 65_536, "fetch_max_wait_ms": 20})
 
@@ -35,10 +36,12 @@ async def follow(
     Raises:
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
     """
-    async with reader(kafka, topics, from_start=from_start) as consumer:
-        while True:
-            for record in await next_records(consumer, kafka):
-                yield placed(record)
+    async with (
+        reader(kafka, topics, from_start=from_start) as consumer,
+        aclosing(records_of(consumer, kafka)) as records,
+    ):
+        async for record in records:
+            yield placed(record)
 
 
 @asynccontextmanager
@@ -51,14 +54,15 @@ async def reader(
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer of all partitions that gets what is written from now on, or everything.
 
-    "Now" is fixed on entry. Partitions that are added to a topic later are not read. `in_bulk` is
-    for who reads very many records: it asks 50 times a second where there are none.
+    "Now" is fixed on entry. Partitions that are added to a topic later are read by `records_of`
+    alone. `in_bulk` is for who reads very many records: it asks 50 times a second where there are
+    none.
 
     Raises:
         UnreachableError, MissingTopicError, KafkaRefusalError: It cannot be done.
     """
     consumer = AIOKafkaConsumer(
-        **kafka,
+        **{"metadata_max_age_ms": _METADATA_AGE_MS, **kafka},
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -91,6 +95,31 @@ async def next_records(
     with translated(kafka):
         batches = await consumer.getmany(timeout_ms=_PATIENCE_MS)
     return [record for records in batches.values() for record in records]
+
+
+async def records_of(
+    consumer: AIOKafkaConsumer, kafka: Mapping[str, Any]
+) -> AsyncGenerator[ConsumerRecord]:
+    """Give what comes, for ever, also of partitions that a topic gets meanwhile."""
+    while True:
+        for record in await next_records(consumer, kafka):
+            yield record
+        await _take_in_added(consumer)
+
+
+async def _take_in_added(consumer: AIOKafkaConsumer) -> None:
+    taken = consumer.assignment()
+    added = {
+        TopicPartition(topic, number)
+        for topic in {each.topic for each in taken}
+        for number in consumer.partitions_for_topic(topic) or ()
+    } - taken
+    if not added:
+        return
+    offsets = {partition: await consumer.position(partition) for partition in taken}
+    consumer.assign([*taken, *added])
+    for partition, offset in (offsets | dict.fromkeys(added, 0)).items():
+        consumer.seek(partition, offset)
 
 
 def placed(record: ConsumerRecord) -> PlacedRecord:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import KafkaTimeoutError
 
 from llm_worker.adapters.kafka.topics import create_topics
@@ -18,7 +19,7 @@ from llm_worker.client.errors import (
 )
 from llm_worker.client.failures import ContentTooLongError
 from llm_worker.client.publishing import writer
-from llm_worker.client.reading import follow, reader
+from llm_worker.client.reading import follow, reader, records_of
 from llm_worker.client.submission import Submission
 from llm_worker.contracts.envelope import EventEnvelope
 from llm_worker.contracts.request import LLMComparisonRequestV1
@@ -277,6 +278,28 @@ async def test_follow_begins_now_or_at_the_start(
 
     assert (record.topic, record.key) == (name, new.key)
     assert dict(record.headers)["correlation_id"] == new.key
+
+
+async def test_partition_that_a_topic_gets_later_is_read_from_its_beginning(
+    kafka: EmbeddedKafka, topics: TopicCatalog
+) -> None:
+    topic = topics.on_broker(TopicName.CACHE_HIT)
+    eager = connection(kafka) | {"metadata_max_age_ms": 100}
+    async with reader(eager, [topic]) as consumer:
+        before = len(consumer.assignment())
+        async with writer(connection(kafka), [topic]) as producer:
+            await producer.send_and_wait(topic, b"old", partition=0)
+        admin = AIOKafkaAdminClient(**connection(kafka))
+        await admin.start()
+        await admin.create_partitions({topic: NewPartitions(total_count=before + 1)})
+        await admin.close()
+        async with asyncio.timeout(60), writer(eager, [topic]) as producer:
+            while before not in await producer.partitions_for(topic):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
+            await producer.send_and_wait(topic, b"new", partition=before)
+            async with aclosing(records_of(consumer, eager)) as records:
+                values = [(await anext(records)).value for _ in range(2)]
+    assert sorted(values) == [b"new", b"old"]
 
 
 async def test_reader_that_is_left_while_no_broker_answers_is_no_cancellation_and_leaves_nothing(

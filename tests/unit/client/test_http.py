@@ -18,6 +18,7 @@ from llm_worker.client.errors import (
     UnreadableResultError,
 )
 from llm_worker.client.failures import (
+    ComparisonTimeoutError,
     ContentTooLongError,
     CostLimitExceededError,
     RateLimitError,
@@ -222,7 +223,11 @@ def test_what_no_repeating_mends_says_what_to_do(
     [
         ([httpx.ConnectError("refused")], UnreachableError),
         ([httpx.ReadError("reset"), httpx.ConnectError("refused")], NoAnswerError),
-        ([busy(retry_after=5)], ServiceUnavailableError),
+        ([failed(429, "RATE_LIMIT", retry_after=5)], RateLimitError),
+        ([httpx.ConnectError("refused"), failed(408, "TIMEOUT")], ComparisonTimeoutError),
+        ([busy(retry_after=5)], NoAnswerError),
+        ([failed(503, "TIMEOUT"), httpx.ConnectError("refused")], NoAnswerError),
+        ([httpx.Response(504), failed(429, "RATE_LIMIT")], NoAnswerError),
         ([failed(409, "INVALID_REQUEST", retry_after=1)], NoAnswerError),
     ],
     ids=str,
@@ -263,6 +268,27 @@ async def test_reply_topic_and_values_that_are_no_json_are_refused_before_anythi
 def test_address_of_no_web_server_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="http://HOST:PORT"):
         HttpComparisonClient(address)
+
+
+def test_refusal_after_a_try_that_may_have_been_taken_is_no_reason_to_ask_elsewhere() -> None:
+    worker = Worker(httpx.Response(504), failed(401, "AUTHENTICATION_ERROR"))
+    with pytest.raises(NoAnswerError, match=r"may have been taken.*api_key"):
+        ask(worker)
+    assert len(worker.asked) == 2
+
+
+def test_time_that_runs_out_while_a_later_try_is_under_way_leaves_it_open() -> None:
+    """The first was turned away, but the second may be bought: nobody should ask elsewhere."""
+    asked = []
+
+    async def taken_the_second_time(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if len(asked) > 1:
+            await asyncio.sleep(10_000)
+        return failed(429, "RATE_LIMIT", retry_after=1)
+
+    with pytest.raises(NoAnswerError, match="do this"):
+        ask(taken_the_second_time, timeout_s=30)  # type: ignore[arg-type] # as above
 
 
 def test_worker_that_says_to_come_back_at_once_is_not_asked_without_end() -> None:

@@ -166,3 +166,14 @@ def test_result_as_deep_as_a_worker_gives_is_read_again(path: Path) -> None:
         journal.keep(deep)
     with Journal(path) as again:
         assert again.find(ONE) == deep
+
+
+def test_second_program_is_kept_out_of_a_journal(path: Path) -> None:
+    """Both would have all asked, and the file would count each result twice."""
+    with Journal(path) as journal:
+        with pytest.raises(JournalError, match="another program writes it"), Journal(path):
+            pass
+        journal.keep(result_of(ONE))
+
+    with Journal(path) as again:
+        assert len(again) == 1

@@ -164,3 +164,8 @@ def test_error_result_is_raised() -> None:
         Judgement.of(golden_result("error", provider=ProviderName.MOCK))
 
     assert getattr(caught.value, "code", None) is not None
+
+
+def test_wish_that_there_is_not_is_refused_before_anything_is_bought() -> None:
+    with pytest.raises(TypeError, match=r"no organisation_id, temprature .* temperature"):
+        new_request("a", "b", temprature=0, organisation_id="school-7")  # type: ignore[call-arg] # the point
