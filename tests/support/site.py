@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,6 +76,10 @@ class FakeComparisons:
     queued: list[tuple[LLMComparisonRequestV1, UUID]] = field(default_factory=list)
     compared: list[tuple[LLMComparisonRequestV1, UUID]] = field(default_factory=list)
     traces: list[Mapping[str, str]] = field(default_factory=list)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
 
     async def queue(
         self, asked: LLMComparisonRequestV1, event_id: UUID, trace: Mapping[str, str], /
@@ -91,6 +96,7 @@ class FakeComparisons:
         if self.error is not None:
             raise self.error
         self.compared.append((asked, event_id))
+        await self.may_answer.wait()
         return verdict_for(asked, event_id, **self.changes)
 
 

@@ -13,6 +13,8 @@ from llm_worker.adapters.web.bodies import MAX_BODY_BYTES, read_body
 from llm_worker.adapters.web.operations import Key, Operation
 from llm_worker.contracts.http import LONGEST_IDEMPOTENCY_KEY, ComparisonAnswer, QueuedAnswer
 from llm_worker.contracts.request import LLMComparisonRequestV1
+from llm_worker.domain.errors import ContentTooLongError
+from llm_worker.domain.request import build_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,16 +62,15 @@ class _Room:
     left_bytes: int = _IN_HAND_BYTES
 
     @contextmanager
-    def taken_by(self, request: web.Request) -> Iterator[None]:
-        """Take a request's part of it; raises RequestError where there is none."""
-        wanted = min(request.content_length or MAX_BODY_BYTES, MAX_BODY_BYTES)
-        if wanted > self.left_bytes:
+    def taken(self, wanted_bytes: int) -> Iterator[None]:
+        """Take a part of it; raises RequestError where there is none."""
+        if wanted_bytes > self.left_bytes:
             raise unavailable("too many large requests are in hand here", retry_after_s=5)
-        self.left_bytes -= wanted
+        self.left_bytes -= wanted_bytes
         try:
             yield
         finally:
-            self.left_bytes += wanted
+            self.left_bytes += wanted_bytes
 
 
 def comparison_operations(comparisons: Comparisons, guard: Guard) -> list[Operation]:
@@ -79,8 +80,10 @@ def comparison_operations(comparisons: Comparisons, guard: Guard) -> list[Operat
     async def compare(request: web.Request) -> web.Response:
         guard.spend(request)
         event_id = _event_id(request.headers.get(_KEY))
-        with room.taken_by(request):
+        with room.taken(_most_bytes(request)):
             asked = await read_body(request, LLMComparisonRequestV1)
+            size_bytes = len(await request.read())  # read already: here it takes no time
+        with room.taken(size_bytes):
             try:
                 answer = await _answered(comparisons, asked, event_id, _trace_of(request))
             except RequestError as error:
@@ -104,6 +107,14 @@ def comparison_operations(comparisons: Comparisons, guard: Guard) -> list[Operat
     ]
 
 
+def _most_bytes(request: web.Request) -> int:
+    """Say how large a body may turn out to be, once it is there and unpacked."""
+    told = request.content_length
+    if told is None or "Content-Encoding" in request.headers:
+        return MAX_BODY_BYTES
+    return min(told, MAX_BODY_BYTES)
+
+
 async def _answered(
     comparisons: Comparisons,
     asked: LLMComparisonRequestV1,
@@ -123,6 +134,12 @@ async def _answered(
                 "again"
             )
         raise
+    if not _is_about(result, asked):
+        raise _finally(
+            invalid(
+                f"this {_KEY} was used before, for other texts: send these with a key of their own"
+            )
+        )
     if result.error_detail is not None:
         raise _error_of(result.error_detail)
     return json_answer(
@@ -131,6 +148,15 @@ async def _answered(
             {**dict(result), "metadata": result.request_metadata}  # checked: none is missing
         ),
     )
+
+
+def _is_about(result: LLMComparisonResultV1, asked: LLMComparisonRequestV1) -> bool:
+    """Tell the result of these texts from that of others, sent under the same key meanwhile."""
+    try:
+        sha256 = build_prompt(asked).sha256
+    except ContentTooLongError:
+        return False
+    return bool(result.request_metadata.get("prompt_sha256", sha256) == sha256)
 
 
 def _queued(asked: LLMComparisonRequestV1, event_id: UUID) -> web.Response:
@@ -165,7 +191,11 @@ def _error_of(detail: ErrorDetail) -> RequestError:
         detail.message,
         retry_after_s=retry_after if isinstance(retry_after, int | float) else None,
     )
-    error.answer = error.answer.model_copy(update={"is_final": True})
     if is_retryable:
         error.add_words(f"With the same {_KEY} this stays the answer: try again with another")
+    return _finally(error)
+
+
+def _finally(error: RequestError) -> RequestError:
+    error.answer = error.answer.model_copy(update={"is_final": True})
     return error

@@ -1,19 +1,29 @@
 from __future__ import annotations
 
+import asyncio
+import gzip
+import json
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from llm_worker.adapters.web import comparison
 from llm_worker.adapters.web.answers import RequestError, unavailable
+from llm_worker.adapters.web.bodies import MAX_BODY_BYTES
+from llm_worker.contracts.request import LLMComparisonRequestV1
 from llm_worker.contracts.result import ErrorDetail
 from llm_worker.contracts.vocabulary import ErrorCode
+from llm_worker.domain.request import build_prompt
 from tests.support.site import NOW, FakeSite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PATH = "/api/v1/comparison"
 _ASKED = {"user_prompt": "Which is better?", "essay_a": "A.", "essay_b": "B."}
+_SHA256 = build_prompt(LLMComparisonRequestV1.model_validate(_ASKED)).sha256
 
 
 def _failure(code: ErrorCode, **details: Any) -> dict[str, Any]:  # noqa: ANN401 - as JSON
@@ -27,6 +37,12 @@ def _failure(code: ErrorCode, **details: Any) -> dict[str, Any]:  # noqa: ANN401
         details=details,
     )
     return {"winner": None, "justification": None, "confidence": None, "error_detail": detail}
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - the fake tells nobody
+            await asyncio.sleep(0.001)
 
 
 async def test_request_without_a_callback_topic_is_answered_with_its_verdict() -> None:
@@ -158,6 +174,40 @@ async def test_bodies_in_hand_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> N
         assert (await client.post(_PATH, json={"user_prompt": "x" * 200})).status == 503
         for _ in range(3):
             assert (await client.post(_PATH, json=_ASKED)).status == 200
+
+
+async def test_packed_body_takes_the_room_that_it_may_need_and_then_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large = {"user_prompt": "x", "metadata": {"y": "z" * 1000}}
+    packed = gzip.compress(json.dumps(large).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    monkeypatch.setattr(comparison._Room.__init__, "__defaults__", (MAX_BODY_BYTES + 1_500,))
+    site = FakeSite()
+    site.comparisons.may_answer.clear()
+    async with site.client() as client:
+        first = asyncio.ensure_future(client.post(_PATH, data=packed, headers=headers))
+        await _until(lambda: len(site.comparisons.compared) == 1)
+        second = asyncio.ensure_future(client.post(_PATH, data=packed, headers=headers))
+        await _until(lambda: len(site.comparisons.compared) == 2)
+        assert (await client.post(_PATH, data=packed, headers=headers)).status == 503
+        site.comparisons.may_answer.set()
+        assert [(await each).status for each in (first, second)] == [200, 200]
+
+
+async def test_verdict_on_other_texts_under_the_same_key_is_not_told() -> None:
+    """The first one's caller may have gone while it was judged: the second gets none of it."""
+    site = FakeSite()
+    site.comparisons.changes = {"request_metadata": {"prompt_sha256": "0" * 64}}
+    async with site.client() as client:
+        answer = await client.post(_PATH, json=_ASKED, headers={"Idempotency-Key": "k"})
+        body = await answer.json()
+    assert answer.status == 400
+    assert body["is_final"] is True
+    assert "for other texts" in body["error"]
+    site.comparisons.changes = {"request_metadata": {"prompt_sha256": _SHA256}}
+    async with site.client() as client:
+        assert (await client.post(_PATH, json=_ASKED)).status == 200
 
 
 @pytest.mark.parametrize(
