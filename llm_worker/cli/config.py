@@ -16,8 +16,8 @@ from llm_worker.bootstrap.runtime.settings import ControlledSettings, runtime_na
 from llm_worker.cli.app import json_option, print_json
 from llm_worker.cli.control_topic import ControlTopic
 from llm_worker.cli.tables import folded, new_table, print_table, whole
-from llm_worker.cli.wording import printable
 from llm_worker.contracts.events import LLMControlV1
+from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

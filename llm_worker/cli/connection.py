@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.header_names import read_any_header_name
+from llm_worker.adapters.kafka.no_new_topics import create_no_topics
 from llm_worker.client.comparison import ComparisonClient
 from llm_worker.client.reading import follow
 
@@ -34,12 +35,13 @@ def follow_topics(topics: Collection[str], *, from_start: bool) -> AsyncGenerato
 
 
 def prepare_for_kafka() -> None:
-    """Have aiokafka read whatever a broker holds, and log to nobody.
+    """Have aiokafka read whatever a broker holds, create no topic, and log to nobody.
 
     Our own errors say in one line what it logs in many; why a connection failed the client has
     from there all the same.
     """
     read_any_header_name()
+    create_no_topics()
     logger = logging.getLogger("aiokafka")
     logger.propagate = False
     if not logger.handlers:

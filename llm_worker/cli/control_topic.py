@@ -12,12 +12,12 @@ from llm_worker.bootstrap.providers.retries import changed_backoff_faults
 from llm_worker.bootstrap.runtime.settings import ControlledSettings
 from llm_worker.cli.app import err
 from llm_worker.cli.connection import prepare_for_kafka
-from llm_worker.cli.wording import printable
 from llm_worker.client.history import read_to_end
 from llm_worker.client.publishing import publish
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.control_events import control_event
 from llm_worker.domain.delivery import Record
+from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from llm_worker.bootstrap import Settings

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
-from threading import Event
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +22,7 @@ from llm_worker.dev.stack import LocalStack
 if TYPE_CHECKING:
     from llm_worker.bootstrap import Settings
 
+_LOOK_EVERY_S = 1.0
 _PORT = click.IntRange(1, 65535)
 _web_port = click.option(
     "--web-port",
@@ -116,7 +117,9 @@ def _run_stack(settings: Settings, *, kafka_port: int, web_port: int, with_fakes
         click.echo(_welcome(stack, settings))
         if fakes is not None:
             click.echo(_how_to_break(fakes))
-        Event().wait()
+        while True:
+            time.sleep(_LOOK_EVERY_S)
+            stack.require_running()
 
 
 def _judges(settings: Settings) -> dict[str, str]:

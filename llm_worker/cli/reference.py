@@ -25,6 +25,7 @@ by the [settings](settings.md) `LLM_WORKER_KAFKA__*`.
 | 0 | done |
 | 1 | failed: no verdict, nobody there, a difference that was looked for |
 | 2 | wrong use: an argument, a file's content, a setting; nothing was sent |
+| 70, 75 | `worker`, `accountant`: ended by the watchdog; by force, 45 s after the drain's time |
 
 An error says what to do in its last line. `llm-worker completion bash` (or `zsh`, `fish`) prints
 what makes a shell complete commands, options, topics, providers and settings.

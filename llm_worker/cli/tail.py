@@ -12,8 +12,8 @@ import orjson
 
 from llm_worker import bootstrap
 from llm_worker.cli.connection import follow_topics
-from llm_worker.cli.wording import printable
 from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,12 +60,13 @@ async def _follow(names: dict[str, str], *, from_start: bool, as_json: bool) -> 
 
 
 def as_published(value: bytes | None) -> str:
-    """Put an event on one line; what is not JSON becomes a JSON string."""
+    """Put an event on one line; what is not JSON, or too deep, becomes a JSON string."""
+    if value is None:
+        return "null"
     try:
-        document = None if value is None else orjson.loads(value)
-    except orjson.JSONDecodeError:
-        document = (value or b"").decode(errors="replace")
-    return orjson.dumps(document).decode()
+        return orjson.dumps(orjson.loads(value)).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # it reads deeper than it writes
+        return orjson.dumps(value.decode(errors="replace")).decode()
 
 
 def in_words(topic: str, record: PlacedRecord) -> str:
@@ -79,8 +80,14 @@ def in_words(topic: str, record: PlacedRecord) -> str:
         )
     else:
         said = _facts(record.value)
-    at = datetime.fromtimestamp(record.at_ms / 1000, UTC)
-    return printable(f"{at:%H:%M:%S.%f}Z {topic} {who} {' '.join(said)}".rstrip())
+    return printable(f"{_time(record.at_ms)} {topic} {who} {' '.join(said)}".rstrip())
+
+
+def _time(at_ms: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S.%f}Z"
+    except (ValueError, OverflowError):
+        return "?"  # whoever wrote it counts in other units
 
 
 def _facts(value: bytes | None) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from llm_worker.contracts.faults import faults_in_words
+from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -101,15 +102,10 @@ def one_line(result: LLMComparisonResultV1) -> str:
     """Say in one line who won, or why nobody did."""
     if result.error_detail is not None:
         detail = result.error_detail
-        return f"{result.request_id}  failed  {detail.error_code}: {detail.message}"
+        return printable(f"{result.request_id}  failed  {detail.error_code}: {detail.message}")
     by = f"{result.provider}/{result.model}"
     cached = "  cached" if result.cached else ""
-    return (
+    return printable(
         f"{result.request_id}  {result.winner}  confidence {result.confidence:.1f}  {by}  "
         f"{cost_of(result)}{cached}"
     )
-
-
-def printable(text: str) -> str:
-    """Let nothing that others wrote move the cursor, or pretend to be two lines."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -33,7 +33,8 @@ class _Line(WireModel):
 def read_record(line: bytes | str) -> WireRecord:
     """Read a record; a value that is text is taken as it is, anything else as its JSON.
 
-    Raises JSONDecodeError or ValidationError where it is none.
+    Raises JSONDecodeError or ValidationError where it is none, and JSONEncodeError where its value
+    is nested too deeply.
     """
     said = _Line.model_validate(orjson.loads(line))
     value = said.value if said.value is None or isinstance(said.value, str) else _json(said.value)

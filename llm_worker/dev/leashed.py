@@ -105,6 +105,11 @@ class LeashedProcess:
         """Say whether the process has not ended yet."""
         return self._leash.poll() is None
 
+    def require_running(self) -> None:
+        """Raise EmbeddedServerError, with the end of its log, if the process has ended."""
+        if not self.is_running:
+            raise self._error("ended")
+
     def terminate(self) -> None:
         """Ask the process to end (SIGTERM)."""
         with contextlib.suppress(BrokenPipeError):
@@ -126,8 +131,7 @@ class LeashedProcess:
     def _wait_until(self, is_so: Callable[[], bool], what: str, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while not is_so():
-            if self._leash.poll() is not None:
-                raise self._error("ended")
+            self.require_running()
             if time.monotonic() > deadline:
                 raise self._error(f"did not {what} within {timeout_s:.0f} s")
             time.sleep(_POLL_S)

@@ -69,6 +69,7 @@ class LocalStack:
         self._report = report
         self._kafka = EmbeddedKafka(directory, port=kafka_port, report=report)
         self._running = ExitStack()
+        self._processes: list[LeashedProcess] = []
 
     @property
     def kafka_options(self) -> dict[str, Any]:
@@ -122,6 +123,11 @@ class LocalStack:
     ) -> None:
         self._running.close()
 
+    def require_running(self) -> None:
+        """Raise EmbeddedServerError, with the end of its log, if worker or accountant has ended."""
+        for process in self._processes:
+            process.require_running()
+
     def _start(self, name: str, running: ExitStack) -> LeashedProcess:
         process = LeashedProcess(
             [sys.executable, "-P", "-m", "llm_worker", name],  # a folder may hold any module
@@ -130,6 +136,7 @@ class LocalStack:
             environment=self._whole_environment(),
         )
         running.callback(process.stop, timeout_s=_DRAIN_TIMEOUT_S)
+        self._processes.append(process)
         return process
 
     def _whole_environment(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ import logging
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
 import orjson
@@ -14,11 +15,12 @@ import structlog
 from structlog.processors import NAME_TO_LEVEL
 
 from llm_worker.adapters.telemetry.repeats import CalmHandler
+from llm_worker.domain.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import EventDict, Processor
+    from structlog.typing import EventDict, ExcInfo, Processor
 
 # Below WARNING they log records, and a record holds essays; it would also be most of our CPU.
 # The last is what Faust and mode log in the name of our subclasses.
@@ -111,11 +113,24 @@ def _facts() -> list[Processor]:
 
 def _console(stream: TextIO) -> list[Processor]:
     # The default traceback shows local variables, and one of them may be an essay.
+    # And what others wrote could move the cursor, wherever it stands.
     return [
+        _without_control,
         structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+            colors=stream.isatty(), exception_formatter=_plain_traceback, repr_native_str=True
+        ),
     ]
+
+
+def _without_control(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["event"] = printable(str(event.get("event", "")))
+    return event
+
+
+def _plain_traceback(stream: TextIO, error: ExcInfo) -> None:
+    told = StringIO()
+    structlog.dev.plain_traceback(told, error)
+    stream.write(printable_lines(told.getvalue()) + "\n")
 
 
 def _json() -> list[Processor]:

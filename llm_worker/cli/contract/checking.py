@@ -73,6 +73,8 @@ def check_file(lines: Iterable[bytes], catalog: TopicCatalog) -> Report:
             topic, faults = record.topic, faults_of(record, catalog)
         except orjson.JSONDecodeError:
             faults = [_no_record("it is not JSON")]
+        except orjson.JSONEncodeError:
+            faults = [_no_record("value: it is nested too deeply")]
         except ValidationError as error:
             faults = [_no_record(faults_in_words(error, whole="it", at_most=1))]
         report.faults += (

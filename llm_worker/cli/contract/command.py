@@ -16,10 +16,10 @@ from llm_worker.cli.app import FAILED, err, json_option, print_json
 from llm_worker.cli.connection import prepare_for_kafka
 from llm_worker.cli.contract.checking import ReadTopic, Report, check_file, check_topics
 from llm_worker.cli.tables import new_table, print_table, whole
-from llm_worker.cli.wording import printable
 from llm_worker.contracts.documents.examples import ORIGINAL, load_examples
 from llm_worker.contracts.documents.schemas import EVENTS
 from llm_worker.contracts.vocabulary import TopicName
+from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from typing import IO

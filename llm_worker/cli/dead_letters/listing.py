@@ -10,7 +10,7 @@ from rich.markup import escape
 from llm_worker.cli.app import out
 from llm_worker.cli.dead_letters.topic import document_of
 from llm_worker.cli.tables import folded, new_table, numbers, print_table
-from llm_worker.cli.wording import printable
+from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

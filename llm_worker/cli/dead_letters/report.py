@@ -14,7 +14,8 @@ from llm_worker.cli.app import out, print_json, say
 from llm_worker.cli.dead_letters.run import ReplayRun
 from llm_worker.cli.providers.state import settings_and_faults
 from llm_worker.cli.tables import folded, new_table, numbers, print_table
-from llm_worker.cli.wording import plain_usd, printable
+from llm_worker.cli.wording import plain_usd
+from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,8 +68,13 @@ class Replaying:
             show_plan(plan)
 
     def _ask(self, plan: Plan) -> None:
-        if not self.yes:
-            click.confirm(f"Send {len(plan.candidates)} requests?", abort=True, err=True)
+        if self.yes:
+            return
+        if self.as_json:  # which is printed, prices included, at the end only
+            for calls in plan.calls:
+                price = f"about USD {_usd(calls.about_usd)}, at most USD {_usd(calls.most_usd)}"
+                say(f"{calls.requests} to {_who(calls)}: {price}")
+        click.confirm(f"Send {len(plan.candidates)} requests?", abort=True, err=True)
 
 
 def show_plan(plan: Plan) -> None:

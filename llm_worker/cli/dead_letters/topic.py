@@ -106,7 +106,7 @@ class DeadLetterTopic:
         Raises:
             ClientError: Kafka cannot be read.
         """
-        since_ms = None if wanted.since is None else int(wanted.since.timestamp() * 1000)
+        since_ms = None if wanted.since is None else max(0, int(wanted.since.timestamp() * 1000))
         records = read_to_end(self._options, [self._topic], since_ms=since_ms)
         async with aclosing(records):
             async for record in records:

@@ -13,10 +13,11 @@ from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.providers import anthropic, google, openai
 from llm_worker.adapters.providers.prices import PriceBook
 from llm_worker.cli.app import out
-from llm_worker.cli.wording import plain_usd, printable
+from llm_worker.cli.wording import plain_usd
 from llm_worker.contracts.vocabulary import ProviderName, Winner
 from llm_worker.dev.ranking import Z_95, rank
 from llm_worker.dev.samples import SampleEssay
+from llm_worker.domain.printable import printable
 from llm_worker.domain.verdict import Billing, Usage, total_cost
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_worker.cli.wording import plain_usd
 from llm_worker.domain.errors import ProviderError
+from llm_worker.domain.printable import printable
 from llm_worker.domain.verdict import wire_confidence
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ def trial_in_words(trial: FinishedAttempt) -> str:
     """Say what came back; an error takes one line."""
     ending = trial.ending
     if isinstance(ending, ProviderError):
-        return f"{ending.code}: {ending.message}{_beside(ending)}"
-    return "\n".join(f"{what:<14}  {words}" for what, words in _facts(trial, ending))
+        return printable(f"{ending.code}: {ending.message}{_beside(ending)}")
+    return "\n".join(printable(f"{what:<14}  {words}") for what, words in _facts(trial, ending))
 
 
 def trial_as_json(trial: FinishedAttempt) -> dict[str, Any]:

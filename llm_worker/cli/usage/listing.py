@@ -9,10 +9,11 @@ from rich.markup import escape
 
 from llm_worker.cli.app import out
 from llm_worker.cli.tables import folded, new_table, numbers, print_table
-from llm_worker.cli.wording import plain_usd, printable
+from llm_worker.cli.wording import plain_usd
 from llm_worker.contracts.vocabulary import ProviderName
 from llm_worker.domain.budgets import EVERY_OTHER
 from llm_worker.domain.ledger import total_of
+from llm_worker.domain.printable import printable
 from llm_worker.domain.spend import EVERYTHING, Scope, is_cell, is_month
 from llm_worker.domain.spend_view import SpendView
 from llm_worker.domain.usage import in_numbers, usage_by

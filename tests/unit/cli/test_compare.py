@@ -41,3 +41,15 @@ def test_message_of_an_error_is_one_line_with_the_names_to_copy(
     _show(error.model_copy(update={"error_detail": detail}), _FILES)
 
     assert f"{detail.error_code}: nearest: {nearest}\n" in capsys.readouterr().out
+
+
+def test_nothing_that_a_model_or_a_provider_wrote_moves_the_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "It is clear.\nAnd more \x1b]52;c;AAAA\x07so."
+
+    _show(golden_result("verdict", justification=words, model="m\x1b[2J"), _FILES)
+
+    said = capsys.readouterr().out
+    assert "It is clear.\nAnd more ?]52;c;AAAA?so." in said
+    assert "m?[2J" in said

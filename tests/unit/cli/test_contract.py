@@ -99,3 +99,13 @@ def test_asyncapi_is_printed_or_written(tmp_path: Path) -> None:
 
     assert yaml.safe_load(printed.stdout)["asyncapi"] == "3.0.0"
     assert (tmp_path / "here.yaml").read_text(encoding="utf-8") == printed.stdout
+
+
+def test_value_that_is_nested_too_deeply_is_a_fault() -> None:
+    record = _request(value=None)
+    line = json.dumps(record).replace('"value": null', f'"value": {"[" * 300}{"]" * 300}')
+
+    result = _verify(f"{line}\n")
+
+    assert result.exit_code == 1
+    assert "nested too deeply" in result.output

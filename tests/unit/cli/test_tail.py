@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,7 +117,14 @@ def test_every_event_fits_on_one_line(file: Path) -> None:
         (b'{\n "b": 1}', '{"b":1}'),
         (None, "null"),
         (b"no JSON \xff", '"no JSON \N{REPLACEMENT CHARACTER}"'),
+        (b"[" * 300 + b"]" * 300, f'"{"[" * 300}{"]" * 300}"'),
     ],
 )
 def test_published_event_is_one_line_of_json(value: bytes | None, line: str) -> None:
     assert as_published(value) == line
+
+
+def test_time_in_other_units_than_kafkas_is_no_time() -> None:
+    record = replace(a_record(an_event()), at_ms=NOON_MS * 1000)
+
+    assert in_words("control", record) == "? control k"

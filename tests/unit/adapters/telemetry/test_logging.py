@@ -120,6 +120,15 @@ def test_terminal_gets_words_and_the_rest_json() -> None:
     assert _lines(pipe)[0]["event"] == "request_done"
 
 
+def test_nothing_that_others_wrote_moves_the_cursor_of_a_terminal() -> None:
+    terminal = _Terminal()
+    setup_logging("INFO", "console", terminal)
+    structlog.get_logger().info("delivery", model="\x1b]0;title\x07")
+    logging.getLogger("aiokafka").warning("topic %s", "\x1b]0;title\x07")
+    structlog.get_logger().error("fault", exc_info=RuntimeError("\x1b]0;title\x07"))
+    assert "\x1b]0" not in terminal.getvalue()
+
+
 @pytest.mark.parametrize("name", ["aiokafka.consumer.fetcher", "faust.topics", "mode", "httpx"])
 def test_libraries_that_see_records_are_silent_below_warning(name: str) -> None:
     stream = io.StringIO()
