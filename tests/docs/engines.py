@@ -87,6 +87,7 @@ _KUBECTL_VERBS: Final = frozenset(
         "logs",
         "port-forward",
         "rollout",
+        "run",
         "scale",
         "wait",
     ]
