@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import psutil
@@ -49,3 +50,28 @@ def test_accountant_that_does_not_start_is_an_error_with_the_end_of_its_log(
             stack.__enter__()
 
     assert set(psutil.Process().children(recursive=True)) == before
+
+
+def test_process_that_has_ended_since_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
+    with LocalStack(
+        tmp_path,
+        catalog=load_topics(),
+        environment={"LLM_WORKER_USE_MOCK_LLM": "true"},
+        inherit_environment=False,
+    ) as stack:
+        stack.require_running()
+        [worker] = [
+            each
+            for each in psutil.Process().children(recursive=True)
+            if each.cmdline()[-3:] == ["-m", "llm_worker", "worker"]
+        ]
+        worker.kill()
+        worker.wait()
+        while _is_running(stack):
+            time.sleep(0.01)  # until its leash has seen it, too
+        with pytest.raises(EmbeddedServerError, match=r"worker ended; the end of its log"):
+            stack.require_running()
+
+
+def _is_running(stack: LocalStack) -> bool:
+    return all(process.is_running for process in stack._processes)

@@ -95,6 +95,27 @@ async def test_log_that_begins_anew_ends_the_process_and_what_comes_twice_does_n
         await _fetch(consumer, 0)
 
 
+async def test_commit_that_outlives_its_generation_is_not_in_the_next_ones_book(
+    consumer: SafeConsumer,
+) -> None:
+    """Or a log that begins where the next one's commit lies would seem to have gone back."""
+    for message in _pull(consumer, 5, 6):
+        consumer.ack(message)
+    may_answer = asyncio.Event()
+
+    async def late(_offsets: dict[TP, int]) -> bool:
+        return await may_answer.wait()
+
+    cast("Any", consumer)._commit = late
+    committing = asyncio.ensure_future(consumer.force_commit())
+    await asyncio.sleep(0)
+    await consumer.on_partitions_assigned({_TP}, 2)
+    may_answer.set()
+    await committing
+    await _fetch(consumer, 5)
+    assert consumer.uncommitted_age_s() is None
+
+
 async def test_first_record_of_all_is_committed(consumer: SafeConsumer) -> None:
     [message] = _pull(consumer, 0)
     consumer.ack(message)
@@ -462,6 +483,13 @@ async def thread(app: DeliveryApp) -> SafeConsumerThread:
     thread: SafeConsumerThread = cast("Any", app.consumer)._thread_of_faust
     thread._consumer = _Client()
     return thread
+
+
+async def test_end_of_a_partition_that_was_just_taken_away_is_unknown(
+    thread: SafeConsumerThread,
+) -> None:
+    """aiokafka asserts that it is assigned, and the metrics would end the process."""
+    assert thread.highwater(_OTHER) is None
 
 
 async def test_commit_leaves_out_partitions_that_are_not_ours(thread: SafeConsumerThread) -> None:
