@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,7 +100,12 @@ def _run(login: dict[str, str], installation: Installation, *words: str) -> Resu
         "LLM_WORKER_WEB__API_KEY": _API_KEY,
         "LLM_ADMIN_API_KEY": _ADMIN_KEY,
     }
-    return CliRunner().invoke(cli, words, env={**own, **login})
+    with warnings.catch_warnings():
+        # aiokafka does not wait until TLS is closed, and the loop of a command may end before.
+        warnings.simplefilter("ignore", ResourceWarning)
+        shown = CliRunner().invoke(cli, words, env={**own, **login})
+        gc.collect()
+    return shown
 
 
 def _options(login: dict[str, str]) -> dict[str, Any]:
