@@ -167,20 +167,17 @@ class KafkaPublisher:
             return await self._deliver_alone(record)
         except KafkaError:
             return Refusal.NOT_DELIVERABLE
-        return None
-
-    async def _send_again(self, record: Record) -> None:
-        self._on_retry()
-        try:
-            if record.is_own:
-                await self.health.until_allowed()
-            await self._send_once(record)
-        except KafkaError:
-            raise  # noted already
         except BaseException:
             if record.is_own:
                 self.health.abandon()
             raise
+        return None
+
+    async def _send_again(self, record: Record) -> None:
+        self._on_retry()
+        if record.is_own:
+            await self.health.until_allowed()
+        await self._send_once(record)
         self._note_success(record)
 
     async def _send_once(self, record: Record) -> None:

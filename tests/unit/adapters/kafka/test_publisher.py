@@ -194,6 +194,24 @@ async def test_probe_that_is_cancelled_leaves_the_breaker_to_the_next_one(bench:
     assert bench.breaker.state is not BreakerState.HALF_OPEN
 
 
+async def test_who_waits_is_let_through_when_all_who_tried_have_given_up(bench: _Bench) -> None:
+    """As in a rebalance in the midst of an outage: nobody else would find out that it is over."""
+    bench.breaker = CircuitBreaker(failure_threshold=1, recovery_timeout_s=3_600)
+    bench.own.judge = lambda *_: KafkaConnectionError()
+    publisher = bench.publisher()
+    held = asyncio.ensure_future(_publish(publisher, _record(b"held")))
+    async with asyncio.timeout(10):
+        while publisher.health.is_available:  # noqa: ASYNC110 - the breaker tells nobody
+            await asyncio.sleep(0.001)
+        waiting = asyncio.ensure_future(_publish(publisher, _record(b"new")))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        bench.own.judge = lambda *_: None
+        await _cancel(held)
+        assert await waiting == [None]
+    assert publisher.health.is_available
+
+
 async def test_defect_of_our_own_is_not_retried_for_ever(bench: _Bench) -> None:
     answers = [KafkaConnectionError()]
 
