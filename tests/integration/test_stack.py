@@ -60,7 +60,7 @@ def test_process_that_has_ended_since_is_told_with_the_end_of_its_log(tmp_path: 
         inherit_environment=False,
     ) as stack:
         stack.require_running()
-        [worker] = [
+        *_, worker = [  # behind its leash
             each
             for each in psutil.Process().children(recursive=True)
             if each.cmdline()[-3:] == ["-m", "llm_worker", "worker"]
