@@ -77,9 +77,7 @@ class Presence:
             return
 
     async def is_alive(self, token: str) -> bool:
-        """Say whether the process is whose token it is; no longer, where it is this one.
-
-        What this process still works on it knows by itself.
+        """Say whether the process lives that made a token; not of this one, which knows its work.
 
         Who only just came, or found Redis again or empty, cannot tell: the others may have lost it
         too, and not have renewed yet. So it believes in everybody for one lease.
@@ -106,6 +104,16 @@ class Presence:
         alive = alive == 1 or now_s - self._sure_since_s < LEASE_S
         self._seen[owner] = (alive, now_s + _BELIEVED_S)
         return alive
+
+    async def may_be_alive(self, token: bytes) -> bool:
+        """Say the same of a token as Redis has it; True where Redis does not answer.
+
+        If it is away, whoever asks it next hears so.
+        """
+        try:
+            return await self.is_alive(token.decode())
+        except CacheAwayError:
+            return True
 
     def _key(self, owner: str) -> str:
         return f"{self._key_prefix}alive:{owner}"

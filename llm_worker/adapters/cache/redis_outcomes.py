@@ -86,7 +86,7 @@ class RedisOutcomes:
                     token=token,
                     left_behind=_left_behind(fields),
                 )
-            if word != b"known" and await self._is_held(fields[b"token"]):
+            if word != b"known" and await self._presence.may_be_alive(fields[b"token"]):
                 return Hindrance.HELD
             if word == b"held":
                 gone = fields[b"token"]
@@ -159,12 +159,6 @@ class RedisOutcomes:
             return await self._link.run(script, [self._key(request_id)], *arguments)
         except CacheAwayError:
             return await self._link.run(script, [self._key(request_id)], *arguments)
-
-    async def _is_held(self, token: bytes) -> bool:
-        try:
-            return await self._presence.is_alive(token.decode())
-        except CacheAwayError:
-            return True
 
     def _note(
         self,

@@ -164,7 +164,7 @@ class SharedVerdicts:
         while True:
             word, *more = await answer
             if word == b"held":
-                if await self._is_held(more[0]):
+                if await self._presence.may_be_alive(more[0]):
                     self._turns.pop(fingerprint, None)
                     return Turn.LOOK_AGAIN
                 answer = self._look_up(fingerprint, gone=more[0])
@@ -176,12 +176,6 @@ class SharedVerdicts:
             self._turns.pop(fingerprint, None)
             self._local.keep_packed(fingerprint, packed)
             return found
-
-    async def _is_held(self, turn: bytes) -> bool:
-        try:
-            return await self._presence.is_alive(turn.decode())
-        except CacheAwayError:
-            return True  # if Redis is away, the next look says so
 
     def _look_up(self, fingerprint: str, *, gone: bytes = b"") -> asyncio.Future[Any]:
         """Ask Redis; `gone` is the turn of a buyer that is no more.
