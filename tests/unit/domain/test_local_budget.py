@@ -148,6 +148,7 @@ def test_other_days_are_forgotten_but_not_what_is_still_set_aside() -> None:
     own.forget_all_but({_OTHER_DAY[1]})
     assert own._sums[_DAY].outstanding == 7
     assert own.judge(_DAY, 100, 93, 0, 1.0) is Room.FITS
+    assert own.judge(_DAY, 100, 100, 0, 0.5) is Room.SHARE_SPENT
     assert own.judge(_OTHER_DAY, 100, 4, 0, 1.0) is Room.BUSY
 
 
