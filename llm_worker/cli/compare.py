@@ -13,11 +13,11 @@ from rich.markup import escape
 from llm_worker.adapters.clock import SystemClock
 from llm_worker.cli.app import FAILED, out
 from llm_worker.cli.connection import connect
-from llm_worker.cli.wording import cost_of
+from llm_worker.cli.wording import cost_of, shown
 from llm_worker.client.judge import DEFAULT_PROMPT, GRACE_S, due_within, new_request, swapped
 from llm_worker.client.judgement import BothOrders, Judgement
 from llm_worker.contracts.vocabulary import ProviderName, Winner
-from llm_worker.domain.printable import printable, printable_lines
+from llm_worker.domain.printable import printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,14 +113,14 @@ def _show(result: LLMComparisonResultV1, files: dict[Winner, Path]) -> None:
     elif result.error_detail is not None:
         detail = result.error_detail
         # On one line, so that a name in it can be copied whole.
-        words = f"{detail.error_code}: {escape(printable(detail.message))}"
+        words = f"{detail.error_code}: {shown(detail.message)}"
         out.print(f"[bold red]no verdict[/]: {words}", soft_wrap=True)
     cached = ", cached" if result.cached else ""
-    out.print(f"judged by       {result.provider}, {escape(printable(result.model))}{cached}")
+    out.print(f"judged by       {result.provider}, {shown(result.model)}{cached}")
     out.print(f"cost            {cost_of(result)}, {result.token_usage.total_tokens} tokens")
     out.print(f"time            {result.response_time_ms} ms, attempts: {result.attempts}")
     for words in result.request_metadata.get("adjustments", ()):
-        out.print(f"adjusted        {escape(printable(words))}", soft_wrap=True)
+        out.print(f"adjusted        {shown(words)}", soft_wrap=True)
     out.print(f"correlation id  {result.correlation_id}")
 
 

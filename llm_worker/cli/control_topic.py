@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 from llm_worker import bootstrap
 from llm_worker.adapters.kafka.rendering import EventRenderer
 from llm_worker.bootstrap.providers.retries import changed_backoff_faults
 from llm_worker.bootstrap.runtime.settings import ControlledSettings
 from llm_worker.cli.app import err
 from llm_worker.cli.connection import prepare_for_kafka
+from llm_worker.cli.wording import shown
 from llm_worker.client.history import read_to_end
 from llm_worker.client.publishing import publish
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.control_events import control_event
 from llm_worker.domain.delivery import Record
-from llm_worker.domain.printable import printable
 
 if TYPE_CHECKING:
     from llm_worker.bootstrap import Settings
@@ -49,7 +47,7 @@ class ControlTopic:
                 ignored[record.key] = str(error)
         left_out = (f"{name}: {why}" for name, why in found.ignored.items())
         for why in (*ignored.values(), *left_out):
-            err.print(f"[yellow]ignored[/] {escape(printable(why))}", soft_wrap=True)
+            err.print(f"[yellow]ignored[/] {shown(why)}", soft_wrap=True)
         return found
 
     async def set(self, change: LLMControlV1) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import orjson
+from rich.markup import escape
 
 from llm_worker.contracts.faults import faults_in_words
 from llm_worker.domain.printable import printable
@@ -109,3 +110,8 @@ def one_line(result: LLMComparisonResultV1) -> str:
         f"{result.request_id}  {result.winner}  confidence {result.confidence:.1f}  {by}  "
         f"{cost_of(result)}{cached}"
     )
+
+
+def shown(text: str) -> str:
+    """Give one line that others wrote to rich, as it is: no markup, and no moves of the cursor."""
+    return escape(printable(text))

@@ -57,22 +57,25 @@ class BrokerHealth:
             self.note_failure()
         elif self._has_no_producer:
             self._has_no_producer = False
-            self._note_life()
+            self.note_answer()
 
     def note_success(self) -> None:
         """Note that the broker holds a record."""
         self.last_success_s = self._clock.monotonic()
-        self._note_life()
+        self.note_answer()
+
+    def note_answer(self) -> None:
+        """Note that the broker has said something of a record, if not that it holds it."""
+        if self._breaker.succeed():
+            self.available_since_s = self._clock.monotonic()
+            self._wake()
+        self._closed.set()
 
     def note_failure(self) -> None:
         """Note that it does not."""
         if self._breaker.fail(self._clock.monotonic()):
             self._closed.clear()
             self._wake()
-
-    def note_answer(self) -> None:
-        """Note that the broker has said something of a record, if not that it holds it."""
-        self._note_life()
 
     def abandon(self) -> None:
         """Note that a try was given up: as the probe it would keep the breaker half open.
@@ -82,12 +85,6 @@ class BrokerHealth:
         self._breaker.abandon()
         self._closed.set()
         self._wake()
-
-    def _note_life(self) -> None:
-        if self._breaker.succeed():
-            self.available_since_s = self._clock.monotonic()
-            self._wake()
-        self._closed.set()
 
     def _wake(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()

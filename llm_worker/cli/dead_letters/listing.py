@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from rich.markup import escape
 
 from llm_worker.cli.app import out
 from llm_worker.cli.dead_letters.topic import document_of
 from llm_worker.cli.tables import folded, new_table, numbers, print_table
-from llm_worker.domain.printable import printable
+from llm_worker.cli.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,7 +93,7 @@ def show_record(record: PlacedRecord) -> None:
     lines += _fields(record.value)
     width = max(len(name) for name, _ in lines)
     for name, words in lines:
-        out.print(escape(printable(f"{name:<{width}}  {words}")), soft_wrap=True)
+        out.print(shown(f"{name:<{width}}  {words}"), soft_wrap=True)
 
 
 def _fields(value: bytes | None) -> Iterator[tuple[str, str]]:
@@ -127,7 +126,7 @@ def _source(letter: Letter, name: str | None) -> str:
 
 
 def _cell(what: object) -> str:
-    return "-" if what is None else escape(printable(str(what)))
+    return "-" if what is None else shown(str(what))
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -13,11 +13,10 @@ from llm_worker.adapters.clock import SystemClock
 from llm_worker.adapters.providers import anthropic, google, openai
 from llm_worker.adapters.providers.prices import PriceBook
 from llm_worker.cli.app import out
-from llm_worker.cli.wording import plain_usd
+from llm_worker.cli.wording import plain_usd, shown
 from llm_worker.contracts.vocabulary import ProviderName, Winner
 from llm_worker.dev.ranking import Z_95, rank
 from llm_worker.dev.samples import SampleEssay
-from llm_worker.domain.printable import printable
 from llm_worker.domain.verdict import Billing, Usage, total_cost
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def _table(ranking: Ranking, samples: Sequence[SampleEssay], *, title: str) -> T
     for place, one in enumerate(ranking.places, start=1):
         table.add_row(
             str(place),
-            _shown(one.name),
+            shown(one.name),
             f"{one.score:+.2f}",
             f"{_half_interval(one):.2f}",
             interval_bar(one.score, _half_interval(one), reach),
@@ -150,7 +149,7 @@ def _show_close_pairs(ranking: Ranking) -> None:
     )
     for pair in close[:_CLOSEST]:
         out.print(
-            f"  {_shown(pair.better)} over {_shown(pair.worse)}: "
+            f"  {shown(pair.better)} over {shown(pair.worse)}: "
             f"{pair.win_probability:.0%} to win once more",
             soft_wrap=True,
         )
@@ -163,14 +162,10 @@ def _show_justifications(verdicts: Sequence[LLMComparisonResultV1]) -> None:
     for result in by_confidence[::-step][:_JUSTIFICATIONS]:
         names = result.request_metadata
         out.print(
-            f"  A {_shown(names[Winner.A])}, B {_shown(names[Winner.B])}, "
-            f"confidence {result.confidence:.1f} of 5: {_shown(result.justification or '')}",
+            f"  A {shown(names[Winner.A])}, B {shown(names[Winner.B])}, "
+            f"confidence {result.confidence:.1f} of 5: {shown(result.justification or '')}",
             soft_wrap=True,
         )
-
-
-def _shown(text: str) -> str:
-    return escape(printable(text))
 
 
 def _winner_and_loser(result: LLMComparisonResultV1) -> tuple[str, str]:

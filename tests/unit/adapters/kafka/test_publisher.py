@@ -63,6 +63,12 @@ def _foreign(value: bytes = b"v") -> Record:
     return _record(value, topic="theirs", is_own=False)
 
 
+async def _until_away(publisher: KafkaPublisher) -> None:
+    async with asyncio.timeout(10):
+        while publisher.health.is_available:  # noqa: ASYNC110 - the breaker tells nobody
+            await asyncio.sleep(0)
+
+
 async def _publish(publisher: KafkaPublisher, *records: Record) -> list[Refusal | None]:
     async with asyncio.timeout(60):
         return await publisher.confirm([await publisher.send(record) for record in records])
@@ -156,8 +162,7 @@ async def test_nothing_new_is_sent_while_the_breaker_is_open(bench: _Bench) -> N
     bench.own.judge = lambda *_: KafkaConnectionError()
     publisher = bench.publisher()
     held = asyncio.ensure_future(_publish(publisher, _record(b"held")))
-    while publisher.health.is_available:  # noqa: ASYNC110 - the breaker has no event to wait for
-        await asyncio.sleep(0.001)
+    await _until_away(publisher)
     pulling = asyncio.ensure_future(publisher.ready())
     sending = asyncio.ensure_future(publisher.send(_record(b"new")))
     await asyncio.sleep(0.01)
@@ -186,8 +191,7 @@ async def test_probe_that_is_cancelled_leaves_the_breaker_to_the_next_one(bench:
 
     publishing = asyncio.ensure_future(_publish(publisher, _record()))
     async with asyncio.timeout(10):
-        while publisher.health.is_available:  # noqa: ASYNC110 - the breaker tells nobody
-            await asyncio.sleep(0)
+        await _until_away(publisher)
         publisher._own.current = hang  # type: ignore[method-assign] # the next try is the probe
         await probing.wait()
     await _cancel(publishing)
@@ -201,8 +205,7 @@ async def test_who_waits_is_let_through_when_all_who_tried_have_given_up(bench: 
     publisher = bench.publisher()
     held = asyncio.ensure_future(_publish(publisher, _record(b"held")))
     async with asyncio.timeout(10):
-        while publisher.health.is_available:  # noqa: ASYNC110 - the breaker tells nobody
-            await asyncio.sleep(0.001)
+        await _until_away(publisher)
         waiting = asyncio.ensure_future(_publish(publisher, _record(b"new")))
         await asyncio.sleep(0.01)
         assert not waiting.done()
@@ -277,8 +280,7 @@ async def test_probe_that_is_too_large_leaves_the_breaker_to_the_next_one(bench:
     publisher = bench.publisher()
     large = asyncio.ensure_future(_publish(publisher, _record(b"large")))
     async with asyncio.timeout(10):
-        while publisher.health.is_available:  # noqa: ASYNC110 - the breaker tells nobody
-            await asyncio.sleep(0)
+        await _until_away(publisher)
         small = asyncio.ensure_future(_publish(publisher, _record(b"small")))
         away = False
         assert await large == [Refusal.TOO_LARGE]
