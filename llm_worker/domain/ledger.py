@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from llm_worker.domain.spend import AccountKey, month_before, month_of, rollups
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     _Held: TypeAlias = tuple[AccountKey, "Account"]
 
+KeyT = TypeVar("KeyT")
 NEVER: Final = -1
 """The last offset of an account that includes none."""
 
@@ -74,6 +75,18 @@ def total_of(accounts: Iterable[Account]) -> Account:
     for account in accounts:
         total.add(account)
     return total
+
+
+def take_published(held: dict[KeyT, Account], key: KeyT, told: Account | None) -> None:
+    """Take what was published of a key; None takes it away.
+
+    The account that includes most stays: a process that was frozen publishes, when it wakes, over
+    what another has gone on from.
+    """
+    if told is None:
+        held.pop(key, None)
+    elif key not in held or told.last_offset >= held[key].last_offset:
+        held[key] = told
 
 
 class Ledger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from llm_worker.domain.ledger import total_of
+from llm_worker.domain.ledger import take_published, total_of
 from llm_worker.domain.spend import month_of
 
 if TYPE_CHECKING:
@@ -24,12 +24,10 @@ class SpendView:
 
     def put(self, key: AccountKey, account: Account | None) -> None:
         """Take what was published; None: the account was taken away."""
-        place = (key.scope, key.period)
-        if account is None:
-            self._accounts.get(place, {}).pop(key.source, None)
-            return
-        self._accounts.setdefault(place, {})[key.source] = account
-        self._sources.add(key.source)
+        accounts = self._accounts.setdefault((key.scope, key.period), {})
+        take_published(accounts, key.source, account)
+        if account is not None:
+            self._sources.add(key.source)
 
     def total(self, scope: Scope, period: str) -> Account:
         """Add up all source partitions."""

@@ -12,6 +12,7 @@ from llm_worker.bootstrap.spend.reading import TopicHistory
 from tests.chaos.accountants import HORIZON_MS, alerts, expected, published, until_booked
 from tests.chaos.storm_bills import read_bills, unpaid_bills, wrong_answers
 from tests.chaos.storm_excuses import Troubles, excuse, told_absences
+from tests.chaos.storm_schedule import Fault
 from tests.chaos.storm_stack import CALL_S, SLOTS
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ async def judge(stack: Stack, *, happened: list[Happened], settled_s: float) -> 
     excused = excuse(stack.scenario.name, evidence, troubles)
     bills = read_bills(stack.books)
     raised = await alerts(stack.installation)
+    # Each may have been about to tell some.
+    frozen = sum(each.fault == Fault.ACCOUNTANT_FROZEN.value for each in happened)
     violations = [
         *stack.ended_wrongly,
         *_of_report(excused),
@@ -67,7 +70,7 @@ async def judge(stack: Stack, *, happened: list[Happened], settled_s: float) -> 
         *[
             f"alert {alert} was raised {times} times"
             for alert, times in raised.items()
-            if times > 1
+            if times > 1 + frozen
         ],
     ]
     if not raised:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -15,7 +16,7 @@ from llm_worker.application.publishing import Publishing
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.analytics import Resumption, source_of
 from llm_worker.domain.budgets import Budgets
-from llm_worker.domain.ledger import RecentAccounts
+from llm_worker.domain.ledger import RecentAccounts, take_published
 from llm_worker.domain.spend import day_of, month_of, recent_since
 from llm_worker.domain.spend_events import OWNER
 from llm_worker.domain.spend_view import SpendView
@@ -69,7 +70,8 @@ class FakeTopics:
     async def recent_accounts(self, now: datetime) -> RecentAccounts:
         state = self.of(TopicName.SPEND_STATE)
         as_of = min((now, *map(_written_at, state[-1:])))
-        recent = [record for record in state if _written_at(record) >= recent_since(as_of)]
+        since = recent_since(as_of)
+        recent = dropwhile(lambda record: _written_at(record) < since, state)
         return RecentAccounts(as_of=month_of(day_of(as_of)), accounts=_last_of_each(recent))
 
     async def accounts(self, months: Container[str] | None = None) -> dict[AccountKey, Account]:
@@ -145,8 +147,7 @@ def _last_of_each(records: Iterable[Record]) -> dict[AccountKey, Account]:
     for record in records:
         key, account = read_account(record.key, record.value) or (None, None)
         assert key is not None
-        assert account is not None
-        found[key] = account
+        take_published(found, key, account)
     return found
 
 

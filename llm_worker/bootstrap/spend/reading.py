@@ -17,7 +17,7 @@ from llm_worker.contracts.events import LLMCostAlertV1, LLMUsageAnalyticsV1
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.analytics import Resumption, source_of
 from llm_worker.domain.journal import Journal, placed_entry
-from llm_worker.domain.ledger import Ledger, RecentAccounts
+from llm_worker.domain.ledger import Ledger, RecentAccounts, take_published
 from llm_worker.domain.spend import SOURCES, Source, day_of, is_cell, month_of, recent_since
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ class TopicHistory:
         as_of = min((now, *moments))
         since = recent_since(as_of, self.horizon_ms)
         records = read_to_end(self._options, [topic], since_ms=int(since.timestamp() * 1000))
-        return RecentAccounts(as_of=month_of(day_of(as_of)), accounts=await _last_of_each(records))
+        return RecentAccounts(as_of=month_of(day_of(as_of)), accounts=await _published(records))
 
     async def accounts(self, months: Container[str] | None = None) -> dict[AccountKey, Account]:
         """Give the state as it was published last, of some months or of all: it takes long."""
-        return await _last_of_each(self._read(TopicName.SPEND_STATE), months)
+        return await _published(self._read(TopicName.SPEND_STATE), months)
 
     async def alerts(self) -> set[UUID]:
         """Give the ids of all alerts that were raised."""
@@ -173,7 +173,7 @@ class TopicHistory:
         return read_to_end(self._options, [self._topics.on_broker(name)])
 
 
-async def _last_of_each(
+async def _published(
     records: AsyncIterator[PlacedRecord], months: Container[str] | None = None
 ) -> dict[AccountKey, Account]:
     found: dict[AccountKey, Account] = {}
@@ -183,9 +183,5 @@ async def _last_of_each(
         read = read_account(record.key, record.value)
         if read is None:
             continue
-        key, account = read
-        if account is None:
-            found.pop(key, None)
-        else:
-            found[key] = account
+        take_published(found, *read)
     return found

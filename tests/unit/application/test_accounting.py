@@ -216,6 +216,20 @@ async def test_another_processs_stale_total_is_published_over(topics: FakeTopics
     assert len(topics.held) == held + 2
 
 
+async def test_stale_total_that_nobody_put_right_takes_nothing_from_whoever_comes_next(
+    topics: FakeTopics,
+) -> None:
+    for _ in range(2):
+        topics.append(cost_of(usd=0.1))
+    await Accountant(topics).accounting.book(topics.pulled())
+    stale = Account(cost_usd=Decimal("0.1"), last_offset=0)
+    next_one = Accountant(topics)
+    topics.held.append(_rendered(next_one, AccountKey(EVERYTHING, DAY, COSTS), stale))
+    topics.append(cost_of(usd=0.1))
+    await next_one.accounting.book(topics.pulled(2))
+    assert (await _account(topics)).cost_usd == Decimal("0.3")
+
+
 @pytest.mark.parametrize(("owner", "last_offset"), [("zombie", 1), ("zombie", 7), ("heir", 0)])
 async def test_own_totals_and_newer_ones_are_left_alone(
     topics: FakeTopics, owner: str, last_offset: int

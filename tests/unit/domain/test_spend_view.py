@@ -51,6 +51,14 @@ def test_account_that_is_published_again_takes_the_place_of_the_old_one() -> Non
     assert view.cost_usd(EVERYTHING, DAY) == Decimal(3)
 
 
+def test_account_that_includes_less_than_the_one_before_it_is_stale() -> None:
+    view = _view((_key(), _account("3", last_offset=5)), (_key(), _account("1", last_offset=4)))
+    assert view.cost_usd(EVERYTHING, DAY) == Decimal(3)
+    view.put(_key(), None)
+    view.put(_key(), _account("1", last_offset=4))
+    assert view.cost_usd(EVERYTHING, DAY) == Decimal(1)
+
+
 def test_account_that_is_taken_away_counts_no_longer() -> None:
     view = _view((_key(), _account("1")), (_key(source=MORE_COSTS), _account("2")))
     view.put(_key(), None)
