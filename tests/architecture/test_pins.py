@@ -105,6 +105,8 @@ TOUCHED: list[tuple[Callable[..., Any], str, str]] = [
     (Assignment.state_value, "self tp", "how far a partition is fetched"),
     (GroupCoordinator._do_heartbeat, "self", "True: the group says that we are a member"),
     (GroupCoordinator._send_req, "self request", "OffsetFetch: nobody reads its error_code"),
+    (GroupCoordinator.close, "self", "sets _closing, then waits for the join under way"),
+    (GroupCoordinator.reset_generation, "self", "so that the group is not left twice"),
     (GroupCoordinator._push_error_to_user, "self exc", "parks until check_errors is called"),
     (
         Fetcher._proc_fetch_request,

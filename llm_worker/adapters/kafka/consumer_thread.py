@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import OffsetResetStrategy
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    KafkaError,
-    NoError,
-    NotCoordinatorForGroupError,
-    for_code,
-)
-from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from typing_extensions import override
 
+from llm_worker.adapters.kafka.coordination import check_answers, note_heartbeats
 from llm_worker.adapters.kafka.header_names import read_any_header_name
 from llm_worker.adapters.kafka.no_new_topics import create_no_topics
 from llm_worker.application.ending_well import let_end_well
@@ -31,7 +25,6 @@ if TYPE_CHECKING:
     from faust.types import TP
 
 _RETRY_START_S = 1.0
-_ELSEWHERE = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
 _log = structlog.get_logger(__name__)
 read_any_header_name()
 create_no_topics()
@@ -173,30 +166,9 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         let_end_well(fetcher, "_proc_fetch_request", "_update_fetch_positions")
 
     def _mend_coordinator(self) -> None:
-        """Note each accepted heartbeat, and believe no answer without offsets that is an error.
-
-        aiokafka reads no error of a whole OffsetFetch answer, as a coordinator gives that moves or
-        loads: nothing would seem to be committed, and the group would begin again from the start.
-        """
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
-        beat, ask = coordinator._do_heartbeat, coordinator._send_req  # noqa: SLF001 - no public face
+        note_heartbeats(coordinator, self._note_heartbeat)
+        check_answers(coordinator)
 
-        async def watched() -> bool:
-            sent_s = monotonic()
-            is_accepted: bool = await beat()
-            if is_accepted:
-                self.last_heartbeat_s = sent_s
-            return is_accepted
-
-        async def checked(request: object) -> object:
-            answer: object = await ask(request)
-            if isinstance(request, OffsetFetchRequest):
-                error = for_code(getattr(answer, "error_code", 0))
-                if issubclass(error, _ELSEWHERE):
-                    coordinator.coordinator_dead()
-                if error is not NoError:
-                    raise error
-            return answer
-
-        coordinator._do_heartbeat = watched  # noqa: SLF001 - no public face
-        coordinator._send_req = checked  # noqa: SLF001 - no public face
+    def _note_heartbeat(self, sent_s: float) -> None:
+        self.last_heartbeat_s = sent_s
