@@ -6,7 +6,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.chaos.watch import beside
 from tests.support.redis_servers import with_password
 
 if TYPE_CHECKING:
@@ -74,16 +73,22 @@ async def cut_off(_server: RedisServer, proxy: SlowProxy) -> AsyncIterator[None]
 
 @asynccontextmanager
 async def restarting(server: RedisServer, _proxy: SlowProxy) -> AsyncIterator[None]:
+    is_over = asyncio.Event()
+
     async def again_and_again() -> None:
-        while True:
+        while not is_over.is_set():
             await asyncio.to_thread(server.kill)
             await asyncio.sleep(0.5)
             await asyncio.to_thread(server.start)
             await asyncio.sleep(0.5)
 
-    async with beside(again_and_again()):
+    # It ends by itself: a thread that starts a server goes on where its waiter is cancelled.
+    task = asyncio.ensure_future(again_and_again())
+    try:
         yield
-    server.start()
+    finally:
+        is_over.set()
+        await task
 
 
 @asynccontextmanager

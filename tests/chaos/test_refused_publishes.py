@@ -48,7 +48,7 @@ async def test_result_that_its_reply_topic_refuses_comes_on_the_default_topic(
     async with new_scenario(
         "reply-refused",
         bootstrap_servers=guarded,
-        providers__mock__latency_ms=1000,
+        providers__mock__latency_ms=2000,  # a topic is deleted meanwhile
         providers__mock__error_rate=0,
         **_TOUCHY,
     ) as scenario:

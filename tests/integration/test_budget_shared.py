@@ -141,13 +141,16 @@ async def test_reservation_of_a_worker_that_is_gone_expires_and_counts_as_spent(
 async def test_more_expired_ones_than_one_call_takes_are_all_taken_in_time(
     redis_address: RedisAddress, prefix: str
 ) -> None:
-    async with budget_on(redis_address, prefix=prefix, lifetime_s=0.05, budgets=daily(200)) as one:
-        await one.sums.seed({}, DAY)
-        await asyncio.gather(*(one.reserved() for _ in range(50)))
+    async with (
+        budget_on(redis_address, prefix=prefix, lifetime_s=0.05, budgets=daily(200)) as gone,
+        budget_on(redis_address, prefix=prefix, budgets=daily(200)) as alive,
+    ):
+        await gone.sums.seed({}, DAY)
+        await asyncio.gather(*(gone.reserved() for _ in range(50)))
         await asyncio.sleep(0.1)
         for _ in range(3):
-            await one.reserved()
-        assert await _sums(one, prefix) == [50, 3]
+            await alive.reserved()
+        assert await _sums(alive, prefix) == [50, 3]
 
 
 async def test_flushed_redis_is_told_what_was_spent_and_of_the_calls_under_way(

@@ -22,6 +22,7 @@ from llm_worker.adapters.cache.verdicts import verdict_keys
 from llm_worker.cli.app import FAILED, cli
 from llm_worker.client.history import read_to_end
 from llm_worker.contracts.vocabulary import Lane, ProviderName, TopicName
+from llm_worker.dev.leashed import free_ports
 from llm_worker.domain.errors import DeadlinePassedError
 from llm_worker.domain.event import Event
 from llm_worker.domain.fingerprint import fingerprint_of
@@ -341,7 +342,10 @@ async def test_topic_is_read_to_its_very_end_and_no_further(
 
 async def test_inventory_works_in_a_cluster(tmp_path: Path) -> None:
     count = 1200
-    with RedisServer(tmp_path, valkey_command(), "--cluster-enabled", "yes") as node:
+    port = str(free_ports(1)[0])  # or it would be far beyond the other, where clients' ports are
+    with RedisServer(
+        tmp_path, valkey_command(), "--cluster-enabled", "yes", "--cluster-port", port
+    ) as node:
         node.ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         async with asyncio.timeout(_TIMEOUT_S):
             while b"cluster_state:ok" not in node.ask("CLUSTER", "INFO"):  # noqa: ASYNC110 - another process has no event

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
+from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     CompactArray,
@@ -113,13 +113,18 @@ class GuardedKafka:
         )
 
     async def grant(self, grants: Iterable[Grant]) -> None:
-        """Grant rights; they hold a moment later."""
+        """Grant rights; on return they hold."""
         async with self._admin() as client:
-            requests = [CreateAclsRequest(*grant.fields()) for grant in grants]
-            for answer in await asyncio.gather(
-                *(client.send(client.get_random_node(), request) for request in requests)
-            ):
+
+            async def grant_one(grant: Grant) -> None:
+                node = client.get_random_node()
+                answer = await client.send(node, CreateAclsRequest(*grant.fields()))
                 assert [code for code, _ in answer.creation_responses] == [0]
+                request = DescribeAclsRequest(*grant.fields())
+                while not (await client.send(node, request)).resources:  # noqa: ASYNC110 - another process has no event
+                    await asyncio.sleep(0.02)
+
+            await asyncio.gather(*map(grant_one, grants))
 
     async def revoke(self, grant: Grant) -> None:
         """Take a right back; it is gone a moment later."""
