@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from llm_worker.domain.delivery import PlacedRecord
     from llm_worker.domain.errors import InvalidDeliveryError
     from llm_worker.domain.event import Event
-    from llm_worker.domain.ledger import Account, Ledger
+    from llm_worker.domain.ledger import Ledger
     from llm_worker.domain.spend_view import SpendView
 
 JUDGE: Source = Source(TopicName.COST_TRACKING, 0)
@@ -120,16 +120,6 @@ class Accounting:
         scopes |= {scope for period in periods for scope, _ in self.view.totals(period)}
         await self._raise(books, {(each, today) for each in scopes if not is_cell(each)})
 
-    def told(self, key: AccountKey, account: Account, owner: str) -> None:
-        """Take what was published; another's over ours is put right in a moment."""
-        books = self._books
-        if owner == self.owner or books is None or key.source not in books.journals:
-            return
-        own = books.ledger.account(key)
-        if own is not None and own.last_offset > account.last_offset:
-            books.ledger.mark_changed(key)
-            self.telemetry.overwritten(key)
-
     @asynccontextmanager
     async def _opened(self, generation: int) -> AsyncIterator[Books]:
         """Give the books; what breaks while they are in use has them opened again."""
@@ -148,18 +138,15 @@ class Accounting:
             if books.month != month:
                 books.turn_to(month)
             return books
+        self._books = None
         books = await open_books(
             self.history, generation=generation, now=now, window_ms=self.window_ms
         )
-        self._books = books  # from here on `told` watches over its accounts
-        try:
-            for source, (position, _) in self.spans().items():
-                books.windows.begin(source, position)
-                await self._read_back(books, source, position)
-        except BaseException:
-            self._books = None
-            raise
+        for source, (position, _) in self.spans().items():
+            books.windows.begin(source, position)
+            await self._read_back(books, source, position)
         books.turn_to(month)
+        self._books = books
         self.telemetry.opened(len(books.ledger), len(books.raised))
         return books
 
@@ -206,6 +193,14 @@ class Accounting:
                 repeated += 1
         return letters, repeated
 
+    def _put_right(self, books: Books) -> None:
+        """Let be published again what another has published over: the topic keeps the newest."""
+        for key, includes in self.view.overwritten.items():
+            own = books.ledger.account(key) if key.source in books.journals else None
+            if own is not None and own.last_offset > includes:
+                books.ledger.mark_changed(key)
+                self.telemetry.overwritten(key)
+
     async def _publish_windows(self, books: Books) -> None:
         now_ms, spans = self._now_ms(), self.spans()
         read_to_end = {
@@ -238,8 +233,8 @@ class Accounting:
             self.telemetry.alerted(alert)
 
     async def _publish_state(self, books: Books) -> None:
+        self._put_right(books)
         now, changed = self.clock.now(), dict(books.ledger.changed())
-        # Before it is awaited: what `told` marks meanwhile is to be published again.
         books.ledger.published()
         await self._publish(
             [state_event(key, account, now, self.owner) for key, account in changed.items()]

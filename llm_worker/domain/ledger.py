@@ -77,16 +77,19 @@ def total_of(accounts: Iterable[Account]) -> Account:
     return total
 
 
-def take_published(held: dict[KeyT, Account], key: KeyT, told: Account | None) -> None:
+def take_published(held: dict[KeyT, Account], key: KeyT, told: Account | None) -> bool:
     """Take what was published of a key; None takes it away.
 
-    The account that includes most stays: a process that was frozen publishes, when it wakes, over
-    what another has gone on from.
+    False: the account that is held includes more, and stays. A process that was frozen publishes,
+    when it wakes, over what another has gone on from.
     """
     if told is None:
         held.pop(key, None)
-    elif key not in held or told.last_offset >= held[key].last_offset:
+    elif key in held and told.last_offset < held[key].last_offset:
+        return False
+    else:
         held[key] = told
+    return True
 
 
 class Ledger:

@@ -9,7 +9,7 @@ from llm_worker.domain.ledger import take_published, total_of
 from llm_worker.domain.spend import month_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterator, Mapping
 
     from llm_worker.domain.ledger import Account
     from llm_worker.domain.spend import AccountKey, Scope, Source
@@ -21,11 +21,21 @@ class SpendView:
     def __init__(self) -> None:
         self._accounts: dict[tuple[Scope, str], dict[Source, Account]] = {}
         self._sources: set[Source] = set()
+        self._overwritten: dict[AccountKey, int] = {}
+
+    @property
+    def overwritten(self) -> Mapping[AccountKey, int]:
+        """The accounts whose newest record includes less than one before it: up to which offset."""
+        return self._overwritten
 
     def put(self, key: AccountKey, account: Account | None) -> None:
         """Take what was published; None: the account was taken away."""
         accounts = self._accounts.setdefault((key.scope, key.period), {})
-        take_published(accounts, key.source, account)
+        is_taken = take_published(accounts, key.source, account)
+        if account is None or is_taken:
+            self._overwritten.pop(key, None)
+        else:
+            self._overwritten[key] = account.last_offset
         if account is not None:
             self._sources.add(key.source)
 
@@ -58,4 +68,9 @@ class SpendView:
             place: accounts
             for place, accounts in self._accounts.items()
             if month_of(place[1]) >= month
+        }
+        self._overwritten = {
+            key: includes
+            for key, includes in self._overwritten.items()
+            if month_of(key.period) >= month
         }

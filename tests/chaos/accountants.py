@@ -7,7 +7,7 @@ import random
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -179,8 +179,16 @@ async def published(installation: Installation) -> dict[_Key, Sums]:
 
 async def alerts(installation: Installation) -> Counter[str]:
     """Count the alerts as records, by their ids."""
-    records = _read(installation, TopicName.COST_ALERT)
-    return Counter([orjson.loads(record.value or b"")["event_id"] async for record in records])
+    return Counter({each: len(times) for each, times in (await alert_times(installation)).items()})
+
+
+async def alert_times(installation: Installation) -> dict[str, list[datetime]]:
+    """Say when each alert was told, by its id."""
+    found = defaultdict[str, list[datetime]](list)
+    async for record in _read(installation, TopicName.COST_ALERT):
+        alert_id = orjson.loads(record.value or b"")["event_id"]
+        found[alert_id].append(datetime.fromtimestamp(record.at_ms / 1000, UTC))
+    return found
 
 
 async def dead_letters(installation: Installation) -> int:

@@ -58,6 +58,7 @@ async def _freeze(stack: Stack, planned: Planned) -> None:
     frozen = _chosen(stack, stack.workers if is_worker else stack.accountants, planned)
     if is_worker:
         stack.interrupted(frozen)
+    begin = now()
     frozen.freeze()
     stack.frozen.append(frozen)
     try:
@@ -65,6 +66,8 @@ async def _freeze(stack: Stack, planned: Planned) -> None:
     finally:
         frozen.thaw()
         stack.frozen.remove(frozen)
+        if not is_worker:
+            stack.freezes.append(Absence(begin=begin, end=now()))
 
 
 async def _kill(stack: Stack, planned: Planned) -> None:

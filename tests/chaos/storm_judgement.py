@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from llm_worker.adapters.kafka.spend_codec import SpendCodec
 from llm_worker.application.verifying import verify
 from llm_worker.bootstrap.spend.reading import TopicHistory
-from tests.chaos.accountants import HORIZON_MS, alerts, expected, published, until_booked
+from tests.chaos.accountants import HORIZON_MS, alert_times, expected, published, until_booked
 from tests.chaos.storm_bills import read_bills, unpaid_bills, wrong_answers
 from tests.chaos.storm_excuses import Troubles, excuse, told_absences
-from tests.chaos.storm_schedule import Fault
 from tests.chaos.storm_stack import CALL_S, SLOTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from tests.chaos.evidence import Evidence
-    from tests.chaos.storm_excuses import Excused
+    from tests.chaos.storm_excuses import Absence, Excused
     from tests.chaos.storm_stack import Stack
 
 _SHOWN: Final = 10
 _TAKEOVER_S: Final = 60.0
+_ABOUT_TO: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +60,14 @@ async def judge(stack: Stack, *, happened: list[Happened], settled_s: float) -> 
     )
     excused = excuse(stack.scenario.name, evidence, troubles)
     bills = read_bills(stack.books)
-    raised = await alerts(stack.installation)
-    # Each may have been about to tell some.
-    frozen = sum(each.fault == Fault.ACCOUNTANT_FROZEN.value for each in happened)
+    raised = await alert_times(stack.installation)
     violations = [
         *stack.ended_wrongly,
         *_of_report(excused),
         *_told_without_redis(excused, unpaid_bills(evidence, bills)),
         *wrong_answers(evidence, stack.http.answers, [sent.mark for sent in stack.http.sent]),
         *[found async for found in _wrong_totals(stack, settled_s)],
-        *[
-            f"alert {alert} was raised {times} times"
-            for alert, times in raised.items()
-            if times > 1 + frozen
-        ],
+        *repeated_alerts(raised, stack.freezes),
     ]
     if not raised:
         violations.append("no alert was raised, though limits were passed")
@@ -92,6 +88,17 @@ async def judge(stack: Stack, *, happened: list[Happened], settled_s: float) -> 
         happened=happened,
         violations=violations,
     )
+
+
+def repeated_alerts(
+    raised: Mapping[str, Sequence[datetime]], freezes: Sequence[Absence]
+) -> Iterator[str]:
+    """Name what was told more than once, save by an accountant that froze as it was about to."""
+    spans = [(each.begin - _ABOUT_TO, each.end + _ABOUT_TO) for each in freezes]
+    for alert, times in raised.items():
+        others = [at for at in times if not any(begin <= at <= end for begin, end in spans)]
+        if len(times) > 1 + len(freezes) or len(others) > 1:
+            yield f"alert {alert} was raised {len(times)} times"
 
 
 def _logs(stack: Stack) -> Iterator[list[str]]:

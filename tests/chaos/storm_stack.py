@@ -66,6 +66,9 @@ class Stack:
     outages: list[Absence] = field(default_factory=list)
     """When a broker was away; the last one may go on."""
 
+    freezes: list[Absence] = field(default_factory=list)
+    """When an accountant was frozen."""
+
     ended_wrongly: list[str] = field(default_factory=list)
     http: HttpLoad = field(init=False)
 

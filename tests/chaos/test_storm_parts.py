@@ -20,6 +20,7 @@ from tests.chaos.storm_excuses import (
     excuse,
     told_absences,
 )
+from tests.chaos.storm_judgement import repeated_alerts
 from tests.chaos.storm_schedule import Fault, Lane, by_lane, lane_of, schedule, sparse_schedule
 
 _TEN_MINUTES_S = 600
@@ -233,3 +234,25 @@ def test_caller_over_http_is_told_what_stands_on_kafka(
     found = list(wrong_answers(_BOTH_KNOWN, answers, [_MARK]))
     assert len(found) == (words is not None)
     assert words is None or words in found[0]
+
+
+@pytest.mark.parametrize(
+    ("times", "freezes", "is_told"),
+    [
+        ([0], [], False),
+        ([0, 1], [], True),
+        ([0, 35], [(20, 33)], False),
+        ([18, 30], [(20, 33)], False),
+        ([0, 50], [(20, 33)], True),
+        ([0, 1, 35], [(20, 33)], True),
+        ([0, 34, 35], [(20, 33)], True),
+    ],
+)
+def test_alert_is_told_again_only_by_an_accountant_that_froze_as_it_was_about_to(
+    times: list[int], freezes: list[tuple[int, int]], *, is_told: bool
+) -> None:
+    def at(second: int) -> datetime:
+        return _AT + timedelta(seconds=second)
+
+    spans = [Absence(begin=at(begin), end=at(end)) for begin, end in freezes]
+    assert bool(list(repeated_alerts({"a": [*map(at, times)]}, spans))) == is_told

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from aiokafka import ConsumerRecord
 
+    from llm_worker.dev.cache import EmbeddedCache
     from llm_worker.dev.kafka import EmbeddedKafka
+    from tests.support.worker import WorkerProcess
 
 _EVENTS = (
     TopicName.REQUEST_STARTED,
@@ -146,24 +148,73 @@ async def test_records_that_were_there_before_the_first_worker_are_answered(
     assert answered(results) == {body["correlation_id"] for body in bodies}
 
 
+_LONG = {"LLM_WORKER_KAFKA__SESSION_TIMEOUT_S": "240"}
+_PROMPT_S = 45
+"""Less than the join takes: a frozen member is waited for, for the drain's time and 30 s."""
+
+
+async def _until_members(installation: Installation, count: int) -> None:
+    async with asyncio.timeout(60):
+        while len(await describe_group(installation.options, installation.group)) != count:  # noqa: ASYNC110 - another process has no event
+            await asyncio.sleep(0.1)
+
+
 async def test_worker_that_waits_to_join_its_group_ends_when_it_is_told_to_and_leaves(
     installation: Installation,
 ) -> None:
     """Red with aiokafka's own: it waits for the join, and leaves on a connection that waits too."""
-
-    async def count_members() -> int:
-        return len(await describe_group(installation.options, installation.group))
-
-    long = {"LLM_WORKER_KAFKA__SESSION_TIMEOUT_S": "240"}  # longer than anybody waits here
-    async with installation.worker(**long) as first:
+    async with installation.worker(**_LONG) as first:
         first.freeze()  # so that the group cannot settle
-        second = installation.launch(**long)
+        second = installation.launch(**_LONG)
         try:
-            async with asyncio.timeout(60):
-                while await count_members() < 2:  # noqa: ASYNC110 - another process has no event
-                    await asyncio.sleep(0.1)
+            await _until_members(installation, 2)
             assert (await second.get("/readyz"))[0] == 503
-            assert await second.terminate() == 0
+            async with asyncio.timeout(_PROMPT_S):
+                assert await second.terminate() == 0
         finally:
             second.kill()
-        assert await count_members() == 1
+        assert len(await describe_group(installation.options, installation.group)) == 1
+
+
+async def test_worker_whose_calls_end_while_its_group_is_joined_ends_when_it_is_told_to(
+    installation: Installation, cache_server: EmbeddedCache
+) -> None:
+    """Red with aiokafka's own: the commit of what is acked waits behind the join."""
+    busy = {
+        "LLM_WORKER_CACHE__REDIS_URL": cache_server.url,
+        "LLM_WORKER_PROVIDERS__MOCK__LATENCY_MS": "6000",
+        "LLM_WORKER_PROVIDERS__MOCK__TIMEOUT_S": "30",
+    }
+    bodies = [body_of(essay_a=f"A careful argument, number {n}.") for n in range(40)]
+    async with (
+        installation.worker(**_LONG) as first,
+        installation.worker(**busy) as second,
+    ):
+        await _until_members(installation, 2)
+        await _send(installation, *bodies)
+        await _until_running(second)
+        first.freeze()
+        third = installation.launch(**_LONG)
+        try:
+            await _until_members(installation, 3)
+            async with asyncio.timeout(60):
+                while (await second.get("/readyz"))[0] == 200:  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(0.1)
+                # A rebalance does not wait for its calls: they end while it joins.
+                while await _running(second):  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(0.1)
+            async with asyncio.timeout(_PROMPT_S):
+                assert await second.terminate() == 0
+            assert "commit_refused" not in second.log
+        finally:
+            third.kill()
+
+
+async def _running(worker: WorkerProcess) -> int:
+    return int(orjson.loads((await worker.get("/api/v1/state"))[1])["flow"]["running_calls"])
+
+
+async def _until_running(worker: WorkerProcess) -> None:
+    async with asyncio.timeout(60):
+        while not await _running(worker):  # noqa: ASYNC110 - another process has no event
+            await asyncio.sleep(0.1)

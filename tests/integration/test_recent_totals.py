@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llm_worker.adapters.kafka.spend_codec import read_account
+from llm_worker.bootstrap.spend import feed as feed_module
 from llm_worker.bootstrap.spend.feed import SpendFeed
 from llm_worker.bootstrap.spend.reading import TopicHistory
 from llm_worker.domain.ledger import Account
@@ -74,11 +76,20 @@ async def test_totals_are_read_since_when_they_are_recent_and_earlier_ones_when_
     ("day", "seen"), [("2026-11-24", _DAYS[2:]), ("2026-10-31", _DAYS[1:]), ("2027-12-31", ())]
 )
 async def test_every_process_follows_the_totals_of_this_month_and_the_last(
-    installation: Installation, day: str, seen: tuple[str, ...]
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    day: str,
+    seen: tuple[str, ...],
 ) -> None:
-    feed = SpendFeed(installation.options, installation.topics, ManualClock(_at(day)))
     taken = []
-    feed.on_account = lambda key, _account, _owner: taken.append(key.period)
+
+    def noted(key: bytes | None, value: bytes | None) -> tuple[AccountKey, Account | None] | None:
+        read = read_account(key, value)
+        taken.append(read[0].period if read else "")
+        return read
+
+    monkeypatch.setattr(feed_module, "read_account", noted)
+    feed = SpendFeed(installation.options, installation.topics, ManualClock(_at(day)))
     async with asyncio.TaskGroup() as group:
         following = group.create_task(feed.follow())
         assert await feed.read()

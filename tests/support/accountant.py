@@ -18,7 +18,6 @@ from llm_worker.domain.analytics import Resumption, source_of
 from llm_worker.domain.budgets import Budgets
 from llm_worker.domain.ledger import RecentAccounts, take_published
 from llm_worker.domain.spend import day_of, month_of, recent_since
-from llm_worker.domain.spend_events import OWNER
 from llm_worker.domain.spend_view import SpendView
 from tests.support.builders import NOW, TOPICS
 from tests.support.fakes import FakeSending, ManualClock
@@ -223,9 +222,5 @@ class Accountant:
         for record in self.topics.held[self.heard :]:
             read = read_account(record.key, record.value)
             if record.topic == TOPICS.on_broker(TopicName.SPEND_STATE) and read is not None:
-                key, account = read
-                self.view.put(key, account)
-                if account is not None:
-                    owner = dict(record.headers)[OWNER] or b""
-                    self.accounting.told(key, account, owner.decode())
+                self.view.put(*read)
         self.heard = len(self.topics.held)

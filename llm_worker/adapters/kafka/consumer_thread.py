@@ -14,7 +14,11 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from typing_extensions import override
 
-from llm_worker.adapters.kafka.coordination import check_answers, note_heartbeats
+from llm_worker.adapters.kafka.coordination import (
+    check_answers,
+    free_from_joins,
+    note_heartbeats,
+)
 from llm_worker.adapters.kafka.header_names import read_any_header_name
 from llm_worker.adapters.kafka.no_new_topics import create_no_topics
 from llm_worker.application.ending_well import let_end_well
@@ -169,6 +173,7 @@ class SafeConsumerThread(driver.AIOKafkaConsumerThread):
         coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - no public face
         note_heartbeats(coordinator, self._note_heartbeat)
         check_answers(coordinator)
+        free_from_joins(coordinator)
 
     def _note_heartbeat(self, sent_s: float) -> None:
         self.last_heartbeat_s = sent_s

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     KafkaError,
@@ -14,13 +14,15 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
     for_code,
 )
-from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _ELSEWHERE = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
+_LEAVE_S: Final = 5.0
+_log = structlog.get_logger(__name__)
 
 
 def note_heartbeats(coordinator: Any, note: Callable[[float], None]) -> None:  # noqa: ANN401 - aiokafka has no types
@@ -38,17 +40,14 @@ def note_heartbeats(coordinator: Any, note: Callable[[float], None]) -> None:  #
 
 
 def check_answers(coordinator: Any) -> None:  # noqa: ANN401 - aiokafka has no types
-    """Believe no answer without offsets that is an error, and wait for no join once we close.
+    """Believe no answer without offsets that is an error.
 
     aiokafka reads no error of a whole OffsetFetch answer, as a coordinator gives that moves or
     loads: nothing would seem to be committed, and the group would begin again from the start.
-    A join is answered when every member has joined: one that hangs would hold up our end.
     """
     ask = coordinator._send_req  # noqa: SLF001 - no public face
 
     async def checked(request: object) -> object:
-        if isinstance(request, JoinGroupRequest | SyncGroupRequest):
-            return await _unless_closing(coordinator, ask(request))
         answer: object = await ask(request)
         if isinstance(request, OffsetFetchRequest):
             error = for_code(getattr(answer, "error_code", 0))
@@ -59,6 +58,29 @@ def check_answers(coordinator: Any) -> None:  # noqa: ANN401 - aiokafka has no t
         return answer
 
     coordinator._send_req = checked  # noqa: SLF001 - no public face
+
+
+def free_from_joins(coordinator: Any) -> None:  # noqa: ANN401 - aiokafka has no types
+    """Let neither our end nor a commit wait for a join.
+
+    A join is answered when every member has joined, and till then the broker reads nothing else on
+    its connection: one member that hangs would hold up the end, and the last acks, of all.
+    """
+    ask, joins = coordinator._send_req, 0  # noqa: SLF001 - no public face
+
+    async def beside(request: object) -> object:
+        nonlocal joins
+        if isinstance(request, JoinGroupRequest | SyncGroupRequest):
+            joins += 1
+            try:
+                return await _unless_closing(coordinator, ask(request))
+            finally:
+                joins -= 1
+        if joins and isinstance(request, OffsetCommitRequest):
+            return await _send_beside(coordinator, request)
+        return await ask(request)
+
+    coordinator._send_req = beside  # noqa: SLF001 - no public face
 
 
 async def _unless_closing(coordinator: Any, asking: Awaitable[object]) -> object:  # noqa: ANN401 - the same
@@ -77,11 +99,20 @@ async def _unless_closing(coordinator: Any, asking: Awaitable[object]) -> object
 
 
 async def _leave(coordinator: Any) -> None:  # noqa: ANN401 - the same
-    """Leave over another connection: on that of the join the broker reads nothing till its answer.
-
-    Who only hangs up would get partitions, and be missed after a session.
-    """
-    request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
-    with suppress(KafkaError):
-        await coordinator._client.send(coordinator.coordinator_id, request)  # noqa: SLF001 - no public face
+    """Leave: who only hangs up would get partitions, and be missed after a session."""
+    try:
+        async with asyncio.timeout(_LEAVE_S):
+            await _send_beside(
+                coordinator, LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
+            )
+    except (KafkaError, TimeoutError) as error:
+        _log.warning("group_not_left", error=type(error).__name__)
     coordinator.reset_generation()
+
+
+async def _send_beside(coordinator: Any, request: object) -> object:  # noqa: ANN401 - the same
+    """Send to the coordinator over another connection than that of the group."""
+    if coordinator.coordinator_id is None:
+        raise GroupCoordinatorNotAvailableError
+    answer: object = await coordinator._client.send(coordinator.coordinator_id, request)  # noqa: SLF001 - no public face
+    return answer

@@ -112,7 +112,6 @@ def build_accountant(settings: Settings) -> DeliveryApp:
         site=_site(settings, lambda: (probe, feed)),
     )
     accounting = _accounting(settings, parts, app)
-    feed.on_account = accounting.told
     intake = Intake(app, accounting, clock=parts.clock)
     state = IntakeState(
         app=app,

@@ -8,25 +8,15 @@ from llm_worker.adapters.kafka.spend_codec import read_account
 from llm_worker.client.compacted import CompactedTopic
 from llm_worker.contracts.vocabulary import TopicName
 from llm_worker.domain.spend import day_of, month_before, month_of, recent_since
-from llm_worker.domain.spend_events import OWNER
 from llm_worker.domain.spend_view import SpendView
 from llm_worker.domain.usage import usage_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from llm_worker.application.ports import Clock
     from llm_worker.contracts.topics import TopicCatalog
     from llm_worker.domain.delivery import PlacedRecord
-    from llm_worker.domain.ledger import Account
-    from llm_worker.domain.spend import AccountKey
-
-    OnAccount = Callable[[AccountKey, Account, str], None]
-    """Called with each account that is published, and the name of who has."""
-
-
-def _ignored(_key: AccountKey, _account: Account, _owner: str) -> None:
-    pass
 
 
 class SpendFeed:
@@ -34,7 +24,6 @@ class SpendFeed:
 
     def __init__(self, options: Mapping[str, Any], topics: TopicCatalog, clock: Clock) -> None:
         self.view = SpendView()
-        self.on_account: OnAccount = _ignored
         self._clock = clock
         self._month = self._since = ""
         self._topic = CompactedTopic(
@@ -69,9 +58,6 @@ class SpendFeed:
         self._forget()
         if month_of(key.period) >= self._since:
             self.view.put(key, account)
-        if account is not None:
-            owner = dict(record.headers).get(OWNER) or b""
-            self.on_account(key, account, owner.decode(errors="replace"))
 
     def _forget(self) -> None:
         """Keep this month and the one before it."""

@@ -74,7 +74,8 @@ FLOWS: Final[Mapping[TopicName, Flow]] = {
         _COUNTED,
     ),
     TopicName.SPEND_STATE: Flow(
-        "Current totals: the newest record of a key is the total.",
+        "Current totals: the record of a key with the highest last_offset holds, as a rule the "
+        "newest; one without a value takes it away.",
         (Party.ACCOUNTANT,),
         (Party.WORKER, *_COUNTED),
     ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typing_extensions import override
 
+from llm_worker.adapters.kafka.spend_codec import read_account
 from llm_worker.contracts.vocabulary import ProviderName, TopicName
 from llm_worker.domain.budgets import Allowance, Budgets
 from llm_worker.domain.ledger import Account
@@ -19,6 +20,7 @@ from tests.support.spend import (
     CELL,
     COSTS,
     DAY,
+    MORE_COSTS,
     REQUESTS,
     completion_value,
     cost_of,
@@ -200,59 +202,100 @@ async def test_each_generation_reads_the_state_once(topics: FakeTopics) -> None:
     assert accountant.telemetry.openings == [(0, 0), (8, 0)]
 
 
+_ALL = AccountKey(EVERYTHING, DAY, COSTS)
+_STALE = Account(cost_usd=Decimal("0.1"), last_offset=0)
+
+
+def _newest(topics: FakeTopics) -> Account | None:
+    """What the topic keeps of the account of all."""
+    told = [read_account(each.key, each.value) for each in topics.of(TopicName.SPEND_STATE)]
+    return [account for key, account in filter(None, told) if key == _ALL][-1]
+
+
 async def test_another_processs_stale_total_is_published_over(topics: FakeTopics) -> None:
     for _ in range(2):
         topics.append(cost_of(usd=0.1))
-    heir = Accountant(topics, owner="heir")
+    heir = Accountant(topics)
     await heir.accounting.book(topics.pulled())
-    held = len(topics.held)
-    stale = Account(cost_usd=Decimal("0.1"), last_offset=0)
-    key = AccountKey(EVERYTHING, DAY, COSTS)
-    topics.held.append(_rendered(heir, key, stale))
+    topics.held.append(_rendered(heir, _ALL, _STALE))
     heir.hear()
-    assert heir.telemetry.put_right == [key]
     await heir.accounting.review(1)
-    assert (await _account(topics)).cost_usd == Decimal("0.2")
-    assert len(topics.held) == held + 2
+    assert heir.telemetry.put_right == [_ALL]
+    assert (await _account(topics)) == _newest(topics)
+    heir.hear()
+    held = len(topics.held)
+    await heir.accounting.review(1)
+    assert len(topics.held) == held
 
 
-async def test_stale_total_that_nobody_put_right_takes_nothing_from_whoever_comes_next(
-    topics: FakeTopics,
+@pytest.mark.parametrize("is_more_to_come", [False, True])
+async def test_stale_total_that_nobody_put_right_is_put_right_by_whoever_comes_next(
+    topics: FakeTopics, *, is_more_to_come: bool
 ) -> None:
     for _ in range(2):
         topics.append(cost_of(usd=0.1))
     await Accountant(topics).accounting.book(topics.pulled())
-    stale = Account(cost_usd=Decimal("0.1"), last_offset=0)
     next_one = Accountant(topics)
-    topics.held.append(_rendered(next_one, AccountKey(EVERYTHING, DAY, COSTS), stale))
-    topics.append(cost_of(usd=0.1))
-    await next_one.accounting.book(topics.pulled(2))
-    assert (await _account(topics)).cost_usd == Decimal("0.3")
+    topics.held.append(_rendered(next_one, _ALL, _STALE))
+    next_one.hear()
+    if is_more_to_come:
+        topics.append(cost_of(usd=0.1))
+        await next_one.accounting.book(topics.pulled(2))
+    await next_one.accounting.review(1)
+    newest = _newest(topics)
+    assert newest is not None
+    assert newest.cost_usd == Decimal("0.3" if is_more_to_come else "0.2")
 
 
-@pytest.mark.parametrize(("owner", "last_offset"), [("zombie", 1), ("zombie", 7), ("heir", 0)])
-async def test_own_totals_and_newer_ones_are_left_alone(
-    topics: FakeTopics, owner: str, last_offset: int
+async def test_stale_total_of_anothers_partition_is_left_to_its_owner(topics: FakeTopics) -> None:
+    for source in (COSTS, MORE_COSTS):
+        for _ in range(2):
+            topics.append(cost_of(), source)
+    await Accountant(topics).accounting.book(topics.pulled())
+    other = Accountant(topics, committed={MORE_COSTS: 0})
+    topics.held.append(_rendered(other, _ALL, _STALE))
+    other.hear()
+    await other.accounting.book(topics.pulled(source=MORE_COSTS))
+    assert not other.telemetry.put_right
+
+
+@pytest.mark.parametrize("last_offset", [1, 7])
+async def test_totals_that_include_as_much_are_left_alone(
+    topics: FakeTopics, last_offset: int
 ) -> None:
     for _ in range(2):
         topics.append(cost_of())
-    heir = Accountant(topics, owner="heir")
+    heir = Accountant(topics)
     await heir.accounting.book(topics.pulled())
-    held = Account(last_offset=last_offset)
-    topics.held.append(_rendered(heir, AccountKey(EVERYTHING, DAY, COSTS), held, owner))
+    topics.held.append(_rendered(heir, _ALL, Account(last_offset=last_offset)))
     heir.hear()
+    await heir.accounting.review(1)
     assert not heir.telemetry.put_right
 
 
-async def test_total_that_is_overwritten_while_ours_are_on_their_way_is_published_again() -> None:
-    key = AccountKey(EVERYTHING, DAY, COSTS)
+async def test_totals_of_topics_that_were_made_anew_are_not_put_right_for_ever(
+    topics: FakeTopics,
+) -> None:
+    topics.append(cost_of())
+    accountant = Accountant(topics)
+    topics.held.append(_rendered(accountant, _ALL, Account(last_offset=7)))
+    accountant.hear()
+    topics.held.clear()
+    accountant.heard = 0
+    await accountant.accounting.book(topics.pulled())
+    accountant.hear()
+    await accountant.accounting.review(1)
+    assert not accountant.telemetry.put_right
 
+
+async def test_total_that_is_overwritten_while_ours_are_on_their_way_is_published_again() -> None:
     class Interrupting(FakeTopics):
         @override
         async def confirm(self, sendings: Sequence[Sending]) -> list[Refusal | None]:
             refusals = await super().confirm(sendings)
-            if sendings and not heir.telemetry.put_right:
-                heir.accounting.told(key, Account(last_offset=0), "zombie")
+            if sendings and not heir.view.overwritten:
+                self.held.append(_rendered(heir, _ALL, _STALE))
+                heir.hear()
             return refusals
 
     topics = Interrupting()
@@ -260,15 +303,13 @@ async def test_total_that_is_overwritten_while_ours_are_on_their_way_is_publishe
         topics.append(cost_of())
     heir = Accountant(topics)
     await heir.accounting.book(topics.pulled())
-    assert heir.telemetry.put_right == [key]
     await heir.accounting.review(1)
-    assert len(topics.of(TopicName.SPEND_STATE)) == 9
+    assert heir.telemetry.put_right == [_ALL]
+    assert (await _account(topics)) == _newest(topics)
 
 
-def _rendered(
-    accountant: Accountant, key: AccountKey, account: Account, owner: str = "zombie"
-) -> Record:
-    return accountant.accounting.reader.render(state_event(key, account, NOW, owner))
+def _rendered(accountant: Accountant, key: AccountKey, account: Account) -> Record:
+    return accountant.accounting.reader.render(state_event(key, account, NOW, "zombie"))
 
 
 async def test_state_that_is_gone_is_added_up_again_from_the_events(topics: FakeTopics) -> None:
