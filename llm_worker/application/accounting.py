@@ -138,7 +138,7 @@ class Accounting:
             if books.month != month:
                 books.turn_to(month)
             return books
-        self._books = None
+        self._books = None  # never two in memory
         books = await open_books(
             self.history, generation=generation, now=now, window_ms=self.window_ms
         )

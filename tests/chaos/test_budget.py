@@ -47,7 +47,7 @@ async def test_three_workers_spend_what_the_limit_allows_and_no_more(
     async with new_scenario(
         "budget-race",
         bootstrap_servers=kafka.bootstrap_servers,
-        budget__daily_usd=limit,
+        budget__monthly_usd=limit,  # a day may end meanwhile
         # Whom Redis does not answer in time spends its share beside the others.
         cache__budget_ms=1_000,
         **_PRICED | {"cache__redis_url": server.url},
@@ -77,7 +77,7 @@ async def test_limit_holds_although_redis_is_emptied_and_goes(
     async with new_scenario(
         "budget-faults",
         bootstrap_servers=kafka.bootstrap_servers,
-        budget__daily_usd=limit,
+        budget__monthly_usd=limit,  # a day may end meanwhile
         **_PRICED | {"cache__redis_url": server.url},
     ) as scenario:
         workers = [await scenario.start_worker() for _ in range(2)]
