@@ -179,7 +179,7 @@ async def test_worker_that_waits_to_join_its_group_ends_when_it_is_told_to_and_l
 async def test_worker_whose_calls_end_while_its_group_is_joined_ends_when_it_is_told_to(
     installation: Installation, cache_server: EmbeddedCache
 ) -> None:
-    """Red with aiokafka's own: the commit of what is acked waits behind the join."""
+    """Red with aiokafka's own: a commit waits behind the join, and the end for the commit."""
     busy = {
         "LLM_WORKER_CACHE__REDIS_URL": cache_server.url,
         "LLM_WORKER_PROVIDERS__MOCK__LATENCY_MS": "6000",
@@ -205,7 +205,6 @@ async def test_worker_whose_calls_end_while_its_group_is_joined_ends_when_it_is_
                     await asyncio.sleep(0.1)
             async with asyncio.timeout(_PROMPT_S):
                 assert await second.terminate() == 0
-            assert "commit_refused" not in second.log
         finally:
             third.kill()
 

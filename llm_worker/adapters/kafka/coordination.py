@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
+    IllegalGenerationError,
     KafkaError,
     NoError,
     NotCoordinatorForGroupError,
+    RebalanceInProgressError,
     for_code,
 )
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
@@ -61,26 +63,34 @@ def check_answers(coordinator: Any) -> None:  # noqa: ANN401 - aiokafka has no t
 
 
 def free_from_joins(coordinator: Any) -> None:  # noqa: ANN401 - aiokafka has no types
-    """Let neither our end nor a commit wait for a join.
+    """Let neither our end nor a commit wait for a join, and commit as a member alone.
 
     A join is answered when every member has joined, and till then the broker reads nothing else on
-    its connection: one member that hangs would hold up the end, and the last acks, of all.
+    its connection: one member that hangs would hold up the end of all. What is refused meanwhile
+    is committed later, or comes again. By no generation, as who was frozen for too long has, an
+    empty group would take every offset, and go back.
     """
-    ask, joins = coordinator._send_req, 0  # noqa: SLF001 - no public face
+    ask, joins, member_of = coordinator._send_req, 0, None  # noqa: SLF001 - no public face
 
-    async def beside(request: object) -> object:
-        nonlocal joins
+    async def freed(request: object) -> object:
+        nonlocal joins, member_of
         if isinstance(request, JoinGroupRequest | SyncGroupRequest):
             joins += 1
             try:
-                return await _unless_closing(coordinator, ask(request))
+                answer: Any = await _unless_closing(coordinator, ask(request))
             finally:
                 joins -= 1
-        if joins and isinstance(request, OffsetCommitRequest):
-            return await _send_beside(coordinator, request)
+            if isinstance(request, SyncGroupRequest) and answer.error_code == NoError.errno:
+                member_of = coordinator.generation
+            return answer
+        if isinstance(request, OffsetCommitRequest):
+            if joins:
+                raise RebalanceInProgressError
+            if coordinator.generation != member_of:
+                raise IllegalGenerationError
         return await ask(request)
 
-    coordinator._send_req = beside  # noqa: SLF001 - no public face
+    coordinator._send_req = freed  # noqa: SLF001 - no public face
 
 
 async def _unless_closing(coordinator: Any, asking: Awaitable[object]) -> object:  # noqa: ANN401 - the same
@@ -99,20 +109,11 @@ async def _unless_closing(coordinator: Any, asking: Awaitable[object]) -> object
 
 
 async def _leave(coordinator: Any) -> None:  # noqa: ANN401 - the same
-    """Leave: who only hangs up would get partitions, and be missed after a session."""
+    """Leave over another connection: who only hangs up would get partitions, and be missed."""
+    request = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
     try:
         async with asyncio.timeout(_LEAVE_S):
-            await _send_beside(
-                coordinator, LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
-            )
+            await coordinator._client.send(coordinator.coordinator_id, request)  # noqa: SLF001 - no public face
     except (KafkaError, TimeoutError) as error:
         _log.warning("group_not_left", error=type(error).__name__)
     coordinator.reset_generation()
-
-
-async def _send_beside(coordinator: Any, request: object) -> object:  # noqa: ANN401 - the same
-    """Send to the coordinator over another connection than that of the group."""
-    if coordinator.coordinator_id is None:
-        raise GroupCoordinatorNotAvailableError
-    answer: object = await coordinator._client.send(coordinator.coordinator_id, request)  # noqa: SLF001 - no public face
-    return answer

@@ -5,9 +5,19 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NodeNotReadyError
+from aiokafka.errors import (
+    IllegalGenerationError,
+    KafkaError,
+    NodeNotReadyError,
+    RebalanceInProgressError,
+)
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
+from aiokafka.protocol.group import (
+    JoinGroupRequest,
+    LeaveGroupRequest,
+    SyncGroupRequest,
+    SyncGroupResponse_v0,
+)
 
 from llm_worker.adapters.kafka.coordination import free_from_joins
 
@@ -20,9 +30,10 @@ class _Coordinator:
     """aiokafka's, as far as it is touched: its client, too."""
 
     group_id, member_id = "group", "member"
-    coordinator_id: int | None = 1
+    coordinator_id, generation = 1, 1
     is_silent = False
     refusal: Exception | None = None
+    error_code = 0
 
     def __init__(self) -> None:
         self.asked: list[object] = []
@@ -31,18 +42,17 @@ class _Coordinator:
         self._client = self
         free_from_joins(self)
 
-    async def _send_req(self, request: object) -> str:
+    async def _send_req(self, request: object) -> SyncGroupResponse_v0:
         self.asked.append(request)
         if self.is_silent:
             await asyncio.get_running_loop().create_future()
-        return "answer"
+        return SyncGroupResponse_v0(self.error_code, b"")
 
-    async def send(self, _node_id: int, request: object) -> str:
+    async def send(self, _node_id: int, request: object) -> None:
         """Over another connection than the group's."""
         if self.refusal is not None:
             raise self.refusal
         self.beside.append(request)
-        return "answer"
 
     def reset_generation(self) -> None:
         self.member_id = ""
@@ -53,16 +63,16 @@ async def coordinator() -> _Coordinator:
     return _Coordinator()
 
 
-async def _hanging(coordinator: _Coordinator, request: object) -> asyncio.Future[str]:
-    coordinator.is_silent = True
+async def _hanging(coordinator: _Coordinator, request: object) -> asyncio.Future[object]:
+    coordinator.is_silent, before = True, len(coordinator.asked)
     hanging = asyncio.ensure_future(coordinator._send_req(request))
-    while request not in coordinator.asked:  # noqa: ASYNC110 - until the task has come so far
+    while len(coordinator.asked) == before:  # noqa: ASYNC110 - until the task has come so far
         await asyncio.sleep(0)
     return hanging
 
 
 async def test_join_that_is_answered_passes(coordinator: _Coordinator) -> None:
-    assert await coordinator._send_req(_JOIN) == "answer"
+    assert (await coordinator._send_req(_JOIN)).error_code == 0
     assert not coordinator.beside
 
 
@@ -87,20 +97,30 @@ async def test_group_that_cannot_be_left_holds_up_nobody(coordinator: _Coordinat
         await joining
 
 
-async def test_commit_goes_beside_a_join_and_otherwise_the_usual_way(
-    coordinator: _Coordinator,
+@pytest.mark.parametrize("request_", [_JOIN, _SYNC], ids=["join", "sync"])
+async def test_commit_does_not_wait_behind_a_join(
+    coordinator: _Coordinator, request_: object
 ) -> None:
-    await coordinator._send_req(_COMMIT)
-    assert not coordinator.beside
-    joining = await _hanging(coordinator, _JOIN)
-    await coordinator._send_req(_COMMIT)
-    assert coordinator.beside == [_COMMIT]
-    coordinator.coordinator_id = None
-    with pytest.raises(GroupCoordinatorNotAvailableError):
+    await coordinator._send_req(_SYNC)
+    joining = await _hanging(coordinator, request_)
+    with pytest.raises(RebalanceInProgressError):
         await coordinator._send_req(_COMMIT)
     joining.cancel()
     with pytest.raises(asyncio.CancelledError):
         await joining
     coordinator.is_silent = False
     await coordinator._send_req(_COMMIT)
-    assert coordinator.beside == [_COMMIT]
+    assert coordinator.asked[-1] is _COMMIT
+
+
+async def test_only_a_member_of_its_generation_commits(coordinator: _Coordinator) -> None:
+    """A broker takes a commit by no generation, -1, where the group is empty."""
+    with pytest.raises(IllegalGenerationError):
+        await coordinator._send_req(_COMMIT)
+    await coordinator._send_req(_SYNC)
+    await coordinator._send_req(_COMMIT)
+    for coordinator.generation, coordinator.error_code in ((2, 27), (-1, 0)):
+        await coordinator._send_req(_SYNC if coordinator.error_code else _JOIN)
+        with pytest.raises(IllegalGenerationError):
+            await coordinator._send_req(_COMMIT)
+    assert coordinator.asked.count(_COMMIT) == 1
